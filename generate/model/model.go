@@ -1,0 +1,136 @@
+// Package model is a fleet with everything resolved: users and their numbers, unit names, durations, command lines.
+// Renderers read it and nothing else, and never each other. It imports no renderer.
+package model
+
+import (
+	"time"
+
+	"fleet/schemas/fleet"
+)
+
+// UnitName is a full systemd unit name, such as "fleet-demo-lead.service".
+type UnitName string
+
+// Fleet is a resolved spec.
+type Fleet struct {
+	Project     string
+	Description string
+	Agents      []Agent // sorted by key; disabled ones are in it, see Agent.Enabled
+	Operators   string  // OS group that may operate agents
+	Watchdog    Watchdog
+	Retention   Retention
+	Activation  Activation
+	UIDs        fleet.UIDs // the reserved range: as a whole it is rejected by the host's firewall
+}
+
+// Watchdog is fleet.Watchdog resolved.
+type Watchdog struct {
+	Every        time.Duration
+	StalledRuns  int // consecutive runs with an unchanged heartbeat that make a stall: stalledAfter over every, at least 1
+	AlertAfter   int // consecutive failures
+	HeartbeatURL string
+}
+
+// Retention is fleet.Retention resolved.
+type Retention struct {
+	Generations int
+	Transcripts time.Duration
+	Jobs        time.Duration
+}
+
+// Activation is fleet.Activation resolved.
+type Activation struct {
+	Health  time.Duration
+	Deadman time.Duration
+	Job     time.Duration
+}
+
+// Isolation is how an agent is contained.
+type Isolation string
+
+// The isolation modes.
+const (
+	Namespace Isolation = "namespace"
+	User      Isolation = "user"
+)
+
+// Agent is one resolved agent.
+type Agent struct {
+	Key       string
+	User      string // OS user, PROJECT-KEY
+	UID       int    // its group has the same name and number
+	Name      string
+	Role      string
+	Enabled   bool // a disabled agent keeps its user and its lock entry and has no units
+	Isolation Isolation
+	OnChange  string // graceful, immediate or manual
+
+	Harness      Harness
+	Mode         string // interactive or headless
+	Iteration    Iteration
+	Session      time.Duration
+	Prompt       string // variables already replaced; "" where the harness wants none
+	Instructions string // composed Markdown
+	Permissions  fleet.Permissions
+	Env          map[string]string
+	Limits       Limits
+	Mounts       []fleet.Mount
+	Git          fleet.Git
+	Hooks        map[string]Hook // keyed setup, before, after, onFailure, onCleanup
+	LocalPorts   *fleet.PortRange
+	Schedules    []Schedule // sorted by name
+	Sudo         []string
+	Systemd      fleet.Systemd
+}
+
+// Iteration is the pause between sessions. Night is zero where there is no difference.
+type Iteration struct {
+	Day, Night time.Duration
+	From, To   string // HH:MM
+	Timezone   string
+}
+
+// Hook is a script of the spec's.
+type Hook struct {
+	Script  string
+	Timeout time.Duration
+}
+
+// Limits are resolved limits; sizes in bytes, 0 is "none set".
+type Limits struct {
+	Memory, MemoryHigh  uint64
+	CPUQuota            string // such as "200%"
+	CPUWeight, IOWeight int
+	Tasks, Files        int
+	Shm, Tmp, Disk      uint64
+	OOM                 string // kill or continue
+}
+
+// Harness is the harness of one agent with model, effort and options resolved. In argv items only {{prompt}},
+// {{settings}} and {{mcp}} are left to be filled in by the runner's renderer and by the runner; each item is one argument.
+type Harness struct {
+	Name         string
+	Program      string
+	Install      string
+	Version      string
+	Interactive  []string
+	Headless     []string
+	Resume       []string
+	Env          map[string]string
+	Settings     string
+	SettingsDir  string
+	Instructions string
+	Home         map[string]string
+	Result       string
+	TurnEnd      string
+}
+
+// Schedule is one job.
+type Schedule struct {
+	Name     string
+	Every    time.Duration // 0 where Calendar is set
+	Calendar string        // OnCalendar= expression, time zone included
+	Prompt   string
+	Jitter   time.Duration
+	Session  time.Duration
+}

@@ -1,0 +1,76 @@
+package model
+
+import "strings"
+
+// Names of units, by project and agent. They are part of what users see and are never renamed.
+
+// Unit returns the name fleet-PROJECT-SUFFIX.
+func (f *Fleet) Unit(suffix string) UnitName { return UnitName("fleet-" + f.Project + "-" + suffix) }
+
+// Target is the unit that pulls in all else.
+func (f *Fleet) Target() UnitName { return UnitName("fleet-" + f.Project + ".target") }
+
+// Slice holds every process of the project.
+func (f *Fleet) Slice() UnitName { return UnitName("fleet-" + f.Project + ".slice") }
+
+// Anchor is the unit that proves the generation whole; every other unit requires it.
+func (f *Fleet) Anchor() UnitName { return f.Unit("anchor.service") }
+
+// Firewall is the unit that holds the nft table.
+func (f *Fleet) Firewall() UnitName { return f.Unit("firewall.service") }
+
+// WatchdogService and WatchdogTimer run the watchdog.
+func (f *Fleet) WatchdogService() UnitName { return f.Unit("watchdog.service") }
+
+// WatchdogTimer starts the watchdog.
+func (f *Fleet) WatchdogTimer() UnitName { return f.Unit("watchdog.timer") }
+
+// AgentUnit is the agent's own service.
+func (f *Fleet) AgentUnit(key string) UnitName { return f.Unit(key + ".service") }
+
+// NetUnit holds the agent's network namespace.
+func (f *Fleet) NetUnit(key string) UnitName { return f.Unit(key + "-net.service") }
+
+// AttachUnit is the template that gives an operator the agent's terminal; its instance is the number of a pty.
+func (f *Fleet) AttachUnit(key string) UnitName { return f.Unit(key + "-attach@.service") }
+
+// JobService is the service of a schedule.
+func (f *Fleet) JobService(key, name string) UnitName { return f.Unit(key + "-job-" + name + ".service") }
+
+// JobTimer is the timer of a schedule.
+func (f *Fleet) JobTimer(key, name string) UnitName { return f.Unit(key + "-job-" + name + ".timer") }
+
+// SignSocket and SignService are the ssh-agent that signs for the agent.
+func (f *Fleet) SignSocket(key string) UnitName { return f.Unit(key + "-sign.socket") }
+
+// SignService runs the ssh-agent behind SignSocket.
+func (f *Fleet) SignService(key string) UnitName { return f.Unit(key + "-sign.service") }
+
+// Table is the nft table of the project, in family inet.
+func (f *Fleet) Table() string { return "fleet_" + strings.ReplaceAll(f.Project, "-", "_") }
+
+// Paths on a host.
+
+// RunDir is the project's folder in /run.
+func (f *Fleet) RunDir() string { return "/run/fleet/" + f.Project }
+
+// StateDir is the project's persistent folder.
+func (f *Fleet) StateDir() string { return "/var/lib/fleet/" + f.Project }
+
+// ActiveDir is the link to the live generation.
+func (f *Fleet) ActiveDir() string { return f.RunDir() + "/active" }
+
+// AgentRun is root's folder for one agent, root:USER 0750: flags, queue, sockets. Its own/ is the agent's.
+func (f *Fleet) AgentRun(key string) string { return f.RunDir() + "/" + key }
+
+// AgentOwn is the agent's folder in /run: tmux socket, heartbeat, status.
+func (f *Fleet) AgentOwn(key string) string { return f.AgentRun(key) + "/own" }
+
+// AgentRecords is the agent's persistent folder of session records and transcripts; the agent owns it.
+func (f *Fleet) AgentRecords(key string) string { return f.StateDir() + "/records/" + key }
+
+// Home is the agent's home.
+func (a *Agent) Home() string { return "/home/" + a.User }
+
+// File is the path inside the generation of a file that belongs to an agent, such as agents/lead/run.
+func (a *Agent) File(name string) string { return "agents/" + a.Key + "/" + name }

@@ -1,0 +1,184 @@
+// Package fleet holds the Go form of a spec: the shape of schemas/fleet.schema.json after defaults are filled in.
+package fleet
+
+// Version is the only value of the key version.
+const Version = "fleet/v1"
+
+// Fleet is a whole spec.
+type Fleet struct {
+	Version     string             `json:"version"`
+	Project     string             `json:"project"`
+	Description string             `json:"description"`
+	Defaults    map[string]any     `json:"defaults"` // an agent's keys, merged under every agent before defaults are filled in
+	Agents      map[string]Agent   `json:"agents"`
+	Operators   Operators          `json:"operators"`
+	Watchdog    Watchdog           `json:"watchdog"`
+	Retention   Retention          `json:"retention"`
+	Harnesses   map[string]Harness `json:"harnesses"`
+	Activation  Activation         `json:"activation"`
+	UIDs        UIDs               `json:"uids"`
+}
+
+// Agent is one agent.
+type Agent struct {
+	Name         string              `json:"name"`
+	Role         string              `json:"role"`
+	Enabled      bool                `json:"enabled"`
+	Harness      string              `json:"harness"`
+	Model        string              `json:"model"`
+	Effort       string              `json:"effort"`
+	Mode         string              `json:"mode"`
+	Iteration    Iteration           `json:"iteration"`
+	Session      Duration            `json:"session"`
+	Prompt       string              `json:"prompt"`
+	Instructions []Instruction       `json:"instructions"`
+	Permissions  Permissions         `json:"permissions"`
+	Env          map[string]string   `json:"env"`
+	Isolation    string              `json:"isolation"`
+	Limits       Limits              `json:"limits"`
+	Mounts       []Mount             `json:"mounts"`
+	Git          Git                 `json:"git"`
+	Hooks        map[string]Hook     `json:"hooks"` // setup, before, after, onFailure, onCleanup
+	LocalPorts   *PortRange          `json:"localPorts"`
+	Schedules    map[string]Schedule `json:"schedules"`
+	Sudo         []string            `json:"sudo"`
+	Systemd      Systemd             `json:"systemd"`
+	OnChange     string              `json:"onChange"`
+}
+
+// Iteration is the pause between two sessions. In a spec it is one duration, or an object with different pauses for day
+// and night; a plain duration decodes to Day with all else empty.
+type Iteration struct {
+	Day      Duration `json:"day"`
+	Night    Duration `json:"night"`    // "" where there is no difference
+	From     string   `json:"from"`     // HH:MM, begin of the day
+	To       string   `json:"to"`       // HH:MM, end of the day
+	Timezone string   `json:"timezone"` // IANA name, "" is the host's
+}
+
+// Instruction is a text, or a file below the spec's folder. A bare string in a spec is a text. After loading, Text
+// holds the content in both cases and File the relative path, for comments.
+type Instruction struct {
+	File string `json:"file,omitempty"`
+	Text string `json:"text,omitempty"`
+}
+
+// Permissions become the harness's managed settings.
+type Permissions struct {
+	Mode  string   `json:"mode"`
+	Allow []string `json:"allow"`
+	Ask   []string `json:"ask"`
+	Deny  []string `json:"deny"`
+}
+
+// Limits bound what an agent can use of the host.
+type Limits struct {
+	Memory     Size   `json:"memory"`
+	MemoryHigh Size   `json:"memoryHigh"` // "" is no soft limit
+	CPU        string `json:"cpu"`        // such as "200%"; "" is no limit
+	CPUWeight  int    `json:"cpuWeight"`  // 0 is systemd's default
+	Tasks      int    `json:"tasks"`
+	IO         int    `json:"io"` // IOWeight; 0 is systemd's default
+	Files      int    `json:"files"`
+	Shm        Size   `json:"shm"`
+	Tmp        Size   `json:"tmp"`
+	Disk       Size   `json:"disk"`
+	OOM        string `json:"oom"` // kill or continue
+}
+
+// Mount is a further host folder.
+type Mount struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+	RO     bool   `json:"ro"`
+}
+
+// Git is the agent's identity for commits.
+type Git struct {
+	Name    string `json:"name"`
+	Email   string `json:"email"`
+	Signing bool   `json:"signing"`
+}
+
+// Hook is a script that runs as the agent inside its containment. After loading, Script holds the content in both cases.
+type Hook struct {
+	Script  string   `json:"script,omitempty"`
+	File    string   `json:"file,omitempty"`
+	Timeout Duration `json:"timeout"`
+}
+
+// PortRange is a range of loopback ports, ends included.
+type PortRange struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+// Schedule is a job at certain times. Exactly one of Every and Calendar is set.
+type Schedule struct {
+	Every    Duration `json:"every,omitempty"`
+	Calendar string   `json:"calendar,omitempty"`
+	Prompt   string   `json:"prompt"`
+	Timezone string   `json:"timezone"`
+	Jitter   Duration `json:"jitter"`
+	Session  Duration `json:"session"`
+}
+
+// Systemd holds extra directives of the agent's unit: directive to one value or a list of values.
+type Systemd struct {
+	Unit    map[string][]string `json:"unit"`
+	Service map[string][]string `json:"service"`
+	Unsafe  bool                `json:"unsafe"`
+}
+
+// Operators names who may operate agents through sudo.
+type Operators struct {
+	Group string `json:"group"`
+}
+
+// Watchdog sets the timer that restarts dead and stalled agents.
+type Watchdog struct {
+	Every               Duration `json:"every"`
+	StalledAfter        Duration `json:"stalledAfter"`
+	FailuresBeforeAlert int      `json:"failuresBeforeAlert"`
+	HeartbeatURL        string   `json:"heartbeatUrl"`
+}
+
+// Retention bounds what is kept.
+type Retention struct {
+	Generations int      `json:"generations"`
+	Transcripts Duration `json:"transcripts"`
+	Jobs        Duration `json:"jobs"`
+}
+
+// Activation sets the deadlines of a switch.
+type Activation struct {
+	Health  Duration `json:"health"`
+	Deadman Duration `json:"deadman"`
+	Job     Duration `json:"job"`
+}
+
+// UIDs is the range from which OS users are numbered, ends included.
+type UIDs struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+// Harness is the data of one harness; the built-in ones are in lib/harness.libsonnet and have the same shape.
+type Harness struct {
+	Program      string              `json:"program"`     // looked up in the unit's PATH by preflight; "" where argv[0] is generated
+	Install      string              `json:"install"`     // the command that installs it, shown when it is missing
+	Version      string              `json:"version"`     // "" is any
+	Interactive  []string            `json:"interactive"` // argv; items may hold {{model}} {{effort}} {{prompt}} {{settings}} {{mcp}}
+	Headless     []string            `json:"headless"`
+	Resume       []string            `json:"resume"`
+	Options      map[string][]string `json:"options"` // argv items added where the key (model, effort) is set
+	Efforts      []string            `json:"efforts"` // accepted values of effort; empty: the key is refused
+	Models       []string            `json:"models"`  // glob patterns of accepted models; empty: any
+	Env          map[string]string   `json:"env"`
+	Settings     string              `json:"settings"`     // form of the managed settings: "claude-code" or "none"
+	SettingsDir  string              `json:"settingsDir"`  // folder below /etc at which they are bound for this agent alone, "" is none
+	Instructions string              `json:"instructions"` // path below the home at which the instructions are bound, such as .claude/CLAUDE.md
+	Home         map[string]string   `json:"home"`         // files that must be in the home before the first start, path to content; written by the agent's own runner only where missing
+	Result       string              `json:"result"`       // form of a headless run's output: "claude-json", "text"
+	TurnEnd      string              `json:"turnEnd"`      // how the runner learns that an interactive turn is over: "stop-hook" or "exit"
+}
