@@ -35,7 +35,9 @@ func (f *Fleet) NetUnit(key string) UnitName { return f.Unit(key + "-net.service
 func (f *Fleet) AttachUnit(key string) UnitName { return f.Unit(key + "-attach@.service") }
 
 // JobService is the service of a schedule.
-func (f *Fleet) JobService(key, name string) UnitName { return f.Unit(key + "-job-" + name + ".service") }
+func (f *Fleet) JobService(key, name string) UnitName {
+	return f.Unit(key + "-job-" + name + ".service")
+}
 
 // JobTimer is the timer of a schedule.
 func (f *Fleet) JobTimer(key, name string) UnitName { return f.Unit(key + "-job-" + name + ".timer") }

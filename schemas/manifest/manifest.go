@@ -5,6 +5,10 @@ package manifest
 // Version is the version of the format.
 const Version = 1
 
+// Tool is the version of the tool. It is a constant, since what a Go build stamps changes with every commit and would
+// make every generation differ.
+const Tool = "0.1.0"
+
 // FileName is the manifest's name inside a generation.
 const FileName = "manifest.json"
 
@@ -92,6 +96,7 @@ type Unit struct {
 	Name     string `json:"name"`
 	Agent    string `json:"agent,omitempty"`
 	OnChange string `json:"onChange"`
+	Digest   string `json:"digest,omitempty"` // as recorded for a running instance, see libexec/record; "" where none is
 }
 
 // Activation holds the deadlines of a switch, in seconds.
