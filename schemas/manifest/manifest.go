@@ -12,7 +12,7 @@ const Tool = "0.1.0"
 // FileName is the manifest's name inside a generation.
 const FileName = "manifest.json"
 
-// ID identifies a generation by content: the lower-case hex SHA-256 over all files but the manifest, see Files.ID.
+// ID identifies a generation by content: the lower-case hex SHA-256 over all files but the manifest, see ComputeID.
 type ID string
 
 // Short is the form that people see, the first 8 digits.

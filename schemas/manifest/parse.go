@@ -1,0 +1,60 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"fleet/schemas/report"
+)
+
+// Encode returns the text of manifest.json: indented, keys in the order of the types, a newline at the end.
+func Encode(m *Manifest) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(m); err != nil {
+		return nil, fmt.Errorf("encode manifest: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Parse reads a manifest from outside. Unknown keys, another version and every value that Check refuses are errors; a
+// manifest that it returns can be trusted in its form, and says nothing yet about the files. Where the values are at
+// fault the error is a *report.Err with all faults.
+func Parse(b []byte) (*Manifest, error) {
+	if len(b) > MaxManifest {
+		return nil, refuse("manifest must have at most %d bytes, has %d", MaxManifest, len(b))
+	}
+	var head struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return nil, refuse("manifest must be JSON: %v", err)
+	}
+	if head.Version != Version {
+		return nil, refuse("manifest has version %d, this tool reads version %d", head.Version, Version)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	m := new(Manifest)
+	if err := d.Decode(m); err != nil {
+		return nil, refuse("manifest must follow its schema: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, refuse("manifest must be one JSON value")
+	}
+	if r := m.Check(); r.Failed() {
+		return nil, r.Err()
+	}
+	return m, nil
+}
+
+func refuse(format string, args ...any) error {
+	var r report.Report
+	r.Add(report.Entry{Where: FileName, Message: fmt.Sprintf(format, args...),
+		Hint: "build the generation again with this version: fleet build"})
+	return r.Err()
+}
