@@ -31,6 +31,7 @@ type Question struct {
 	PID1     string             // name of the process with PID 1
 	Systemd  int                // major version, 0 where unknown
 	EUID     int
+	Owner    uint32 // who must own programs: root, but in a test
 }
 
 // Check returns all that is in the way.

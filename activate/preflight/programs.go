@@ -60,7 +60,7 @@ func harnesses(q Question, r *report.Report) {
 			r.ErrorHint(at, fmt.Sprintf("%q is not in %s", a.Program, strings.Join(agentPath, ":")), hint)
 			continue
 		}
-		if by := writableBy(q.Root, path); by != "" {
+		if by := writableBy(q, path); by != "" {
 			r.ErrorHint(at, fmt.Sprintf("%s can be changed by others than root (%s)", path, by),
 				"chown it to root and take the write permission away")
 		}
@@ -82,7 +82,8 @@ func find(root string, dirs []string, program string) (string, bool) {
 }
 
 // writableBy returns the first component of path, links resolved, that not only root can write, or "".
-func writableBy(root, path string) string {
+func writableBy(q Question, path string) string {
+	root := q.Root
 	real, err := filepath.EvalSymlinks(root + path)
 	if err != nil {
 		return path
@@ -93,7 +94,7 @@ func writableBy(root, path string) string {
 			return p
 		}
 		st, isUnix := info.Sys().(*syscall.Stat_t)
-		if !isUnix || st.Uid != 0 || info.Mode()&0o022 != 0 && st.Gid != 0 || info.Mode()&0o002 != 0 {
+		if !isUnix || st.Uid != q.Owner || info.Mode()&0o022 != 0 && st.Gid != 0 || info.Mode()&0o002 != 0 {
 			return strings.TrimPrefix(p, root)
 		}
 	}

@@ -1,0 +1,1 @@
+date >> after.log
