@@ -31,10 +31,7 @@ func Parse(text []byte) (Unit, error) {
 			return p.unit, fmt.Errorf("line %d: %w", n+1, err)
 		}
 	}
-	if p.pending == "" {
-		return p.unit, nil
-	}
-	if err := p.statement(p.pending); err != nil {
+	if err := p.statement(string(p.pending)); err != nil {
 		return p.unit, fmt.Errorf("line %d: %w", len(lines), err)
 	}
 	return p.unit, nil
@@ -44,7 +41,7 @@ type parser struct {
 	unit    Unit
 	section string
 	inside  bool   // a section has begun
-	pending string // lines that ended in a backslash so far
+	pending []byte // lines that ended in a backslash so far
 }
 
 // line takes one line. Comments are left out also where they stand between continued lines.
@@ -52,15 +49,16 @@ func (p *parser) line(line string) error {
 	if c := strings.TrimLeft(line, whitespace); c != "" && (c[0] == '#' || c[0] == ';') {
 		return nil
 	}
-	line = p.pending + line
-	p.pending = ""
-	if len(line) > lineLengthLimit {
+	if len(p.pending)+len(line) > lineLengthLimit {
 		return fmt.Errorf("must not be longer than %d bytes", lineLengthLimit)
 	}
+	p.pending = append(p.pending, line...)
 	if continues(line) {
-		p.pending = line[:len(line)-1] + " "
+		p.pending[len(p.pending)-1] = ' '
 		return nil
 	}
+	line = string(p.pending)
+	p.pending = p.pending[:0]
 	return p.statement(line)
 }
 
