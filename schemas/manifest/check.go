@@ -21,6 +21,12 @@ var (
 	unitName    = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|slice|path|mount)$`)
 )
 
+// ReservedKeys are names that no agent may have: files and folders beside the agents' own in /run/fleet/PROJECT.
+var ReservedKeys = []string{"active", "anchor", "chat", "firewall", "txn", "units", "watchdog"}
+
+// ReservedProjects are names that no project may have: folders beside the projects' own in /var/lib/fleet.
+var ReservedProjects = []string{"store"}
+
 // fileModes are the modes that a file may have on a host, by what they are for.
 var fileModes = map[string]bool{"0444": true, "0555": true, "0440": true, ModeLink: true}
 
@@ -81,6 +87,7 @@ func (c *checker) head() {
 	m := c.m
 	c.must(m.Version == Version, "version", "must be %d, is %d", Version, m.Version)
 	c.must(projectName.MatchString(m.Project), "project", "%q must be at most 12 lower-case letters and digits", m.Project)
+	c.must(!slices.Contains(ReservedProjects, m.Project), "project", "%q is the name of a folder of fleet's own", m.Project)
 	c.must(m.Table == TableName(m.Project), "table", "%q must be %q", m.Table, TableName(m.Project))
 	c.must(m.Retention >= 1, "retention", "must be at least 1, is %d", m.Retention)
 	c.must(m.UIDs[0] > 0 && m.UIDs[0] <= m.UIDs[1] && m.UIDs[1] < 1<<31, "uids", "%v must be a range of positive numbers", m.UIDs)
@@ -172,6 +179,7 @@ func (c *checker) users() {
 	for i, a := range c.m.Agents {
 		at := fmt.Sprintf("agents[%d]", i)
 		c.must(agentKey.MatchString(a.Key), at, "key %q must be lower-case letters, digits and dashes", a.Key)
+		c.must(!slices.Contains(ReservedKeys, a.Key), at, "key %q is the name of a folder of fleet's own", a.Key)
 		c.must(a.User == c.m.Project+"-"+a.Key && names[a.User], at, "user %q must be the listed user of agent %q", a.User, a.Key)
 	}
 }

