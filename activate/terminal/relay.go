@@ -1,0 +1,78 @@
+package terminal
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
+)
+
+// hangupPause is how long the relay waits before it reads again from a master whose other side is closed: systemd opens
+// and closes a TTYPath= more than once before the program has it.
+const hangupPause = 20 * time.Millisecond
+
+// Relay is what runs in the pane: it takes the master at the socket and copies between it and the terminal on in and
+// out until the giver closes the connection. Input is dropped where the giver said read-only.
+func Relay(socket string, in, out *os.File) error {
+	conn, master, readOnly, err := take(socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if old, err := term.MakeRaw(int(in.Fd())); err == nil {
+		defer term.Restore(int(in.Fd()), old)
+	}
+	stopSizes := forwardSize(in, master)
+	defer stopSizes()
+	done := make(chan struct{})
+	go waitEnd(conn, done)
+	go copyOut(out, master, done)
+	go copyIn(master, in, readOnly)
+	<-done
+	return master.Close()
+}
+
+// forwardSize gives the master the size of the pane, now and at each change.
+func forwardSize(from, to *os.File) (stop func()) {
+	changes := make(chan os.Signal, 1)
+	signal.Notify(changes, syscall.SIGWINCH)
+	changes <- syscall.SIGWINCH
+	go func() {
+		for range changes {
+			pty.InheritSize(from, to) // fails only where one of them is gone, and then all ends
+		}
+	}()
+	return func() { signal.Stop(changes); close(changes) }
+}
+
+func waitEnd(conn net.Conn, done chan<- struct{}) {
+	io.Copy(io.Discard, conn) // ends when the giver closes or dies
+	close(done)
+}
+
+func copyOut(out io.Writer, master *os.File, done <-chan struct{}) {
+	for {
+		_, err := io.Copy(out, master)
+		if err != nil && !errors.Is(err, syscall.EIO) {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(hangupPause):
+		}
+	}
+}
+
+func copyIn(master io.Writer, in io.Reader, readOnly bool) {
+	if readOnly {
+		master = io.Discard
+	}
+	io.Copy(master, in) // ends with the pane
+}
