@@ -1,4 +1,6 @@
-// Package fleet holds the Go form of a spec: the shape of schemas/fleet.schema.json after defaults are filled in.
+// Package fleet holds the contract of a spec twice: as a JSON Schema for editors, and as Go types in the shape that a
+// spec has after defaults are filled in. A field with omitempty is a key whose default is null: not set. A test proves
+// both equal.
 package fleet
 
 // Version is the only value of the key version.
@@ -8,8 +10,8 @@ const Version = "fleet/v1"
 type Fleet struct {
 	Version     string             `json:"version"`
 	Project     string             `json:"project"`
-	Description string             `json:"description"`
-	Defaults    map[string]any     `json:"defaults"` // an agent's keys, merged under every agent before defaults are filled in
+	Description string             `json:"description,omitempty"`
+	Defaults    map[string]any     `json:"defaults"` // an agent's keys; empty after loading, when they are merged into every agent
 	Agents      map[string]Agent   `json:"agents"`
 	Operators   Operators          `json:"operators"`
 	Watchdog    Watchdog           `json:"watchdog"`
@@ -21,12 +23,12 @@ type Fleet struct {
 
 // Agent is one agent.
 type Agent struct {
-	Name         string              `json:"name"`
-	Role         string              `json:"role"`
+	Name         string              `json:"name,omitempty"`
+	Role         string              `json:"role,omitempty"`
 	Enabled      bool                `json:"enabled"`
 	Harness      string              `json:"harness"`
-	Model        string              `json:"model"`
-	Effort       string              `json:"effort"`
+	Model        string              `json:"model,omitempty"`
+	Effort       string              `json:"effort,omitempty"`
 	Mode         string              `json:"mode"`
 	Iteration    Iteration           `json:"iteration"`
 	Session      Duration            `json:"session"`
@@ -39,7 +41,7 @@ type Agent struct {
 	Mounts       []Mount             `json:"mounts"`
 	Git          Git                 `json:"git"`
 	Hooks        map[string]Hook     `json:"hooks"` // setup, before, after, onFailure, onCleanup
-	LocalPorts   *PortRange          `json:"localPorts"`
+	LocalPorts   *PortRange          `json:"localPorts,omitempty"`
 	Schedules    map[string]Schedule `json:"schedules"`
 	Sudo         []string            `json:"sudo"`
 	Systemd      Systemd             `json:"systemd"`
@@ -47,13 +49,13 @@ type Agent struct {
 }
 
 // Iteration is the pause between two sessions. In a spec it is one duration, or an object with different pauses for day
-// and night; a plain duration decodes to Day with all else empty.
+// and night; a plain duration decodes to Day with all else empty, see UnmarshalJSON.
 type Iteration struct {
 	Day      Duration `json:"day"`
-	Night    Duration `json:"night"`    // "" where there is no difference
-	From     string   `json:"from"`     // HH:MM, begin of the day
-	To       string   `json:"to"`       // HH:MM, end of the day
-	Timezone string   `json:"timezone"` // IANA name, "" is the host's
+	Night    Duration `json:"night,omitempty"`    // "" where there is no difference
+	From     string   `json:"from,omitempty"`     // HH:MM, begin of the day
+	To       string   `json:"to,omitempty"`       // HH:MM, end of the day
+	Timezone string   `json:"timezone,omitempty"` // IANA name, "" is the host's
 }
 
 // Instruction is a text, or a file below the spec's folder. A bare string in a spec is a text. After loading, Text
@@ -74,11 +76,11 @@ type Permissions struct {
 // Limits bound what an agent can use of the host.
 type Limits struct {
 	Memory     Size   `json:"memory"`
-	MemoryHigh Size   `json:"memoryHigh"` // "" is no soft limit
-	CPU        string `json:"cpu"`        // such as "200%"; "" is no limit
-	CPUWeight  int    `json:"cpuWeight"`  // 0 is systemd's default
+	MemoryHigh Size   `json:"memoryHigh,omitempty"` // "" is no soft limit
+	CPU        string `json:"cpu,omitempty"`        // such as "200%"; "" is no limit
+	CPUWeight  int    `json:"cpuWeight,omitempty"`  // 0 is systemd's default
 	Tasks      int    `json:"tasks"`
-	IO         int    `json:"io"` // IOWeight; 0 is systemd's default
+	IO         int    `json:"io,omitempty"` // IOWeight; 0 is systemd's default
 	Files      int    `json:"files"`
 	Shm        Size   `json:"shm"`
 	Tmp        Size   `json:"tmp"`
@@ -89,14 +91,14 @@ type Limits struct {
 // Mount is a further host folder.
 type Mount struct {
 	Source string `json:"source"`
-	Target string `json:"target"`
+	Target string `json:"target,omitempty"`
 	RO     bool   `json:"ro"`
 }
 
 // Git is the agent's identity for commits.
 type Git struct {
-	Name    string `json:"name"`
-	Email   string `json:"email"`
+	Name    string `json:"name,omitempty"`
+	Email   string `json:"email,omitempty"`
 	Signing bool   `json:"signing"`
 }
 
@@ -117,16 +119,16 @@ type PortRange struct {
 type Schedule struct {
 	Every    Duration `json:"every,omitempty"`
 	Calendar string   `json:"calendar,omitempty"`
-	Prompt   string   `json:"prompt"`
-	Timezone string   `json:"timezone"`
-	Jitter   Duration `json:"jitter"`
-	Session  Duration `json:"session"`
+	Prompt   string   `json:"prompt,omitempty"`
+	Timezone string   `json:"timezone,omitempty"`
+	Jitter   Duration `json:"jitter,omitempty"`
+	Session  Duration `json:"session,omitempty"`
 }
 
 // Systemd holds extra directives of the agent's unit: directive to one value or a list of values.
 type Systemd struct {
-	Unit    map[string][]string `json:"unit"`
-	Service map[string][]string `json:"service"`
+	Unit    map[string][]string `json:"Unit"`
+	Service map[string][]string `json:"Service"`
 	Unsafe  bool                `json:"unsafe"`
 }
 
@@ -140,7 +142,7 @@ type Watchdog struct {
 	Every               Duration `json:"every"`
 	StalledAfter        Duration `json:"stalledAfter"`
 	FailuresBeforeAlert int      `json:"failuresBeforeAlert"`
-	HeartbeatURL        string   `json:"heartbeatUrl"`
+	HeartbeatURL        string   `json:"heartbeatUrl,omitempty"`
 }
 
 // Retention bounds what is kept.
@@ -165,20 +167,20 @@ type UIDs struct {
 
 // Harness is the data of one harness; the built-in ones are in lib/harness.libsonnet and have the same shape.
 type Harness struct {
-	Program      string              `json:"program"`     // looked up in the unit's PATH by preflight; "" where argv[0] is generated
-	Install      string              `json:"install"`     // the command that installs it, shown when it is missing
-	Version      string              `json:"version"`     // "" is any
-	Interactive  []string            `json:"interactive"` // argv; items may hold {{model}} {{effort}} {{prompt}} {{settings}} {{mcp}}
+	Program      string              `json:"program,omitempty"` // looked up in the unit's PATH by preflight; "" where argv[0] is generated
+	Install      string              `json:"install,omitempty"` // the command that installs it, shown when it is missing
+	Version      string              `json:"version,omitempty"` // "" is any
+	Interactive  []string            `json:"interactive"`       // argv; items may hold {{model}} {{effort}} {{prompt}} {{settings}} {{mcp}}
 	Headless     []string            `json:"headless"`
 	Resume       []string            `json:"resume"`
 	Options      map[string][]string `json:"options"` // argv items added where the key (model, effort) is set
 	Efforts      []string            `json:"efforts"` // accepted values of effort; empty: the key is refused
 	Models       []string            `json:"models"`  // glob patterns of accepted models; empty: any
 	Env          map[string]string   `json:"env"`
-	Settings     string              `json:"settings"`     // form of the managed settings: "claude-code" or "none"
-	SettingsDir  string              `json:"settingsDir"`  // folder below /etc at which they are bound for this agent alone, "" is none
-	Instructions string              `json:"instructions"` // path below the home at which the instructions are bound, such as .claude/CLAUDE.md
-	Home         map[string]string   `json:"home"`         // files that must be in the home before the first start, path to content; written by the agent's own runner only where missing
-	Result       string              `json:"result"`       // form of a headless run's output: "claude-json", "text"
-	TurnEnd      string              `json:"turnEnd"`      // how the runner learns that an interactive turn is over: "stop-hook" or "exit"
+	Settings     string              `json:"settings"`               // form of the managed settings: "claude-code" or "none"
+	SettingsDir  string              `json:"settingsDir,omitempty"`  // folder below /etc at which they are bound for this agent alone, "" is none
+	Instructions string              `json:"instructions,omitempty"` // path below the home at which the instructions are bound, such as .claude/CLAUDE.md
+	Home         map[string]string   `json:"home"`                   // files that must be in the home before the first start, path to content; written by the agent's own runner only where missing
+	Result       string              `json:"result"`                 // form of a headless run's output: "claude-json", "text"
+	TurnEnd      string              `json:"turnEnd"`                // how the runner learns that an interactive turn is over: "stop-hook" or "exit"
 }

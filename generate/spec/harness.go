@@ -1,0 +1,43 @@
+package spec
+
+import (
+	"fmt"
+
+	"github.com/google/go-jsonnet"
+
+	"fleet/lib"
+)
+
+// builtinHarnesses evaluates the harnesses that come with fleet.
+func builtinHarnesses() (map[string]any, error) {
+	vm := jsonnet.MakeVM()
+	vm.Importer(&jsonnet.MemoryImporter{Data: embeddedFiles()})
+	text, err := vm.EvaluateAnonymousSnippet("", "import 'harness.libsonnet'")
+	if err != nil {
+		return nil, fmt.Errorf("evaluate the built-in harnesses: %w", err)
+	}
+	doc, err := decodeJSON([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("read the built-in harnesses: %w", err)
+	}
+	all, ok := normalized(doc, false).(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the built-in harnesses must be an object, are %s", valueType(doc))
+	}
+	return all, nil
+}
+
+// embeddedFiles returns the library by file name.
+func embeddedFiles() map[string]jsonnet.Contents {
+	out := map[string]jsonnet.Contents{}
+	entries, err := lib.Files.ReadDir(".")
+	if err != nil {
+		return out // the import that follows says so
+	}
+	for _, e := range entries {
+		if b, ok := readEmbedded(e.Name()); ok {
+			out[e.Name()] = jsonnet.MakeContentsRaw(b)
+		}
+	}
+	return out
+}

@@ -1,0 +1,139 @@
+package spec
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// normalized returns doc with every key taken out whose value is null, but inside agents where keepNulls says so: there
+// a null still has to remove what defaults would give. Whole numbers are written as such (1.0 and 1e3 are 1 and 1000).
+func normalized(doc any, keepNulls bool) any {
+	root, ok := doc.(map[string]any)
+	if !ok {
+		return normal(doc, false)
+	}
+	out := map[string]any{}
+	for k, v := range root {
+		if v != nil {
+			out[k] = normal(v, keepNulls && k == "agents")
+		}
+	}
+	return out
+}
+
+func normal(doc any, keepNulls bool) any {
+	switch v := doc.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, item := range v {
+			if item != nil || keepNulls {
+				out[k] = normal(item, keepNulls)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = normal(item, keepNulls)
+		}
+		return out
+	case json.Number:
+		return whole(v)
+	}
+	return doc
+}
+
+func whole(n json.Number) json.Number {
+	if !strings.ContainsAny(string(n), ".eE") {
+		return n
+	}
+	f, err := n.Float64()
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return n
+	}
+	return json.Number(strconv.FormatInt(int64(f), 10))
+}
+
+// merge returns over laid on under: objects merge, lists and scalars replace, null removes. Neither is changed.
+func merge(under, over any) any {
+	o, ok := over.(map[string]any)
+	if !ok {
+		return over
+	}
+	u, _ := under.(map[string]any)
+	out := maps.Clone(u)
+	if out == nil {
+		out = map[string]any{}
+	}
+	for k, v := range o {
+		if v == nil {
+			delete(out, k)
+			continue
+		}
+		out[k] = merge(out[k], v)
+	}
+	return out
+}
+
+// complete merges defaults under every agent and the built-in harnesses under the spec's, then fills in the schema's
+// defaults. doc must be valid and is not changed.
+func complete(doc any, builtin map[string]any) any {
+	given, _ := doc.(map[string]any)
+	root := map[string]any{}
+	maps.Copy(root, given)
+	agents := map[string]any{}
+	of, _ := root["agents"].(map[string]any)
+	for key, agent := range of {
+		if agent != nil {
+			agents[key] = merge(root["defaults"], agent)
+		}
+	}
+	own, _ := root["harnesses"].(map[string]any)
+	root["agents"], root["harnesses"] = agents, merge(builtin, own)
+	delete(root, "defaults")
+	return schema().root.fill(root)
+}
+
+// dropped marks a faulty value until sweep takes it out.
+type dropped struct{}
+
+// without returns doc less what is at the given places, so that the checks that follow see valid values only. It
+// changes doc.
+func without(doc any, places []place) any {
+	for _, p := range places {
+		if len(p) == 0 {
+			return map[string]any{}
+		}
+		parent, _ := get(doc, p[:len(p)-1])
+		last := p[len(p)-1]
+		switch v := parent.(type) {
+		case map[string]any:
+			delete(v, last)
+		case []any:
+			if i, err := strconv.Atoi(strings.Trim(last, "[]")); err == nil && i < len(v) {
+				v[i] = dropped{}
+			}
+		}
+	}
+	return sweep(doc)
+}
+
+func sweep(doc any) any {
+	switch v := doc.(type) {
+	case map[string]any:
+		for k, item := range v {
+			v[k] = sweep(item)
+		}
+	case []any:
+		v = slices.DeleteFunc(v, func(item any) bool { return item == dropped{} })
+		for i, item := range v {
+			v[i] = sweep(item)
+		}
+		return v
+	}
+	return doc
+}

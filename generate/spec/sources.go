@@ -1,0 +1,141 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"fleet/lib"
+)
+
+// packagesDir is the folder beside a spec for packages of jsonnet-bundler; a folder vendor breaks go build.
+const packagesDir = ".jsonnet"
+
+// fileLimit bounds a file that a spec reads. A larger one is a mistake: a prompt has at most 100 KiB.
+const fileLimit = 16 << 20
+
+// sources are the folders that a spec may read from: its own, those of -J, and the library that is embedded. A path or
+// a symbolic link that leads out of them is refused.
+type sources struct {
+	folders []folder // the spec's own first
+	spec    string   // the spec's path inside its folder
+	digests map[string]string
+}
+
+// folder is one place to read from.
+type folder struct {
+	root   *os.Root
+	shown  string // how messages name it, "" for the spec's own
+	digest string // prefix of its files in the digests
+	path   string
+}
+
+// embeddedName begins the shown path of a library file.
+const embeddedName = "(fleet)/"
+
+func openSources(o Options) (*sources, error) {
+	file := o.File
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(o.Dir, file)
+	}
+	s := &sources{spec: filepath.Base(file), digests: map[string]string{}}
+	if err := s.add(filepath.Dir(file), "", ""); err != nil {
+		return nil, fmt.Errorf("cannot open the spec's folder: %w", err)
+	}
+	for i, dir := range o.JPath {
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(o.Dir, dir)
+		}
+		if err := s.add(dir, o.JPath[i], fmt.Sprintf("-J%d/", i+1)); err != nil {
+			s.close()
+			return nil, fmt.Errorf("cannot open the library folder of -J: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *sources) add(dir, shown, digest string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	s.folders = append(s.folders, folder{root: root, shown: shown, digest: digest, path: filepath.Clean(dir)})
+	return nil
+}
+
+func (s *sources) close() {
+	for _, f := range s.folders {
+		_ = f.root.Close() // only read from
+	}
+}
+
+// readOwn returns a file of the spec's folder. The path must be relative and must not lead out, also not by a link.
+func (s *sources) readOwn(name string) ([]byte, error) {
+	return s.readIn(s.folders[0], name)
+}
+
+func (s *sources) readIn(f folder, name string) ([]byte, error) {
+	if !filepath.IsLocal(name) {
+		return nil, errOutside
+	}
+	b, err := readRegular(f.root, name)
+	if err != nil {
+		return nil, err
+	}
+	s.digests[f.digest+filepath.ToSlash(filepath.Clean(name))] = digest(b)
+	return b, nil
+}
+
+// errOutside is the refusal of a path that leads out of the folders that may be read.
+var errOutside = errors.New("lies outside the spec's folder")
+
+func readRegular(root *os.Root, name string) ([]byte, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // does not wait for the writer of a FIFO
+	if err != nil {
+		return nil, plainError(err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, plainError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+	if err == nil && len(b) > fileLimit {
+		return nil, fmt.Errorf("has more than %d MiB", fileLimit>>20)
+	}
+	return b, plainError(err)
+}
+
+// plainError takes the operation and the path off an error of the file system: messages name them already.
+func plainError(err error) error {
+	var of *fs.PathError
+	if !errors.As(err, &of) {
+		return err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("does not exist")
+	case errors.Is(err, syscall.EISDIR):
+		return errors.New("is a folder")
+	case strings.Contains(of.Err.Error(), "escapes"): // os.Root has no exported error for it
+		return errOutside
+	}
+	return of.Err
+}
+
+// readEmbedded returns a file of the library.
+func readEmbedded(name string) ([]byte, bool) {
+	if strings.ContainsAny(name, "/\\") || !strings.HasSuffix(name, ".libsonnet") {
+		return nil, false
+	}
+	b, err := lib.Files.ReadFile(name)
+	return b, err == nil
+}

@@ -1,0 +1,37 @@
+// The library of a spec: constructors and nothing more. Defaults and checks are fleet's own, so that plain JSON and YAML
+// get the same ones. What each key means says `fleet explain KEY`.
+//
+//     local fleet = import 'fleet.libsonnet';
+//     fleet.new('myteam') { agents: { lead: fleet.agent { name: 'Atlas' } } }
+{
+  // A fleet. Its keys follow in braces.
+  new(project):: { version: 'fleet/v1', project: project },
+
+  // An agent with every key at its default. Its keys follow in braces.
+  agent:: {},
+
+  // Instructions from a file of the spec's folder. A text is written as it is.
+  file(path):: { file: path },
+
+  // A pause between sessions that is longer by night: iteration: fleet.iteration('5m', '1h', '08:00', '20:00')
+  iteration(day, night, from, to, timezone=null)::
+    { day: day, night: night, from: from, to: to, timezone: timezone },
+
+  // Jobs: schedules: { nightly: fleet.schedule.calendar('*-*-* 03:00', 'Update the dependencies.') }
+  schedule: {
+    every(span, prompt):: { every: span, prompt: prompt },
+    calendar(when, prompt, timezone=null):: { calendar: when, prompt: prompt, timezone: timezone },
+  },
+
+  // Hooks: hooks: { before: fleet.hook.script('git pull --ff-only'), setup: fleet.hook.file('setup.sh', '5m') }
+  hook: {
+    script(text, timeout=null):: { script: text, timeout: timeout },
+    file(path, timeout=null):: { file: path, timeout: timeout },
+  },
+
+  // A folder of the host, read-only unless ro=false.
+  mount(source, target=source, ro=true):: { source: source, target: target, ro: ro },
+
+  // Ports or numbers from A to B.
+  range(from, to):: { from: from, to: to },
+}

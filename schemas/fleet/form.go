@@ -1,0 +1,97 @@
+package fleet
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// The keys that a spec may write in more than one form.
+
+// UnmarshalJSON reads a duration, or the object.
+func (i *Iteration) UnmarshalJSON(b []byte) error {
+	var day Duration
+	if json.Unmarshal(b, &day) == nil {
+		*i = Iteration{Day: day}
+		return nil
+	}
+	type object Iteration
+	return json.Unmarshal(b, (*object)(i))
+}
+
+// MarshalJSON writes a duration where nothing else is set, else the object.
+func (i Iteration) MarshalJSON() ([]byte, error) {
+	if i == (Iteration{Day: i.Day}) {
+		return json.Marshal(i.Day)
+	}
+	type object Iteration
+	return json.Marshal(object(i))
+}
+
+// UnmarshalJSON reads a text, or the object.
+func (i *Instruction) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*i = Instruction{Text: text}
+		return nil
+	}
+	type object Instruction
+	return json.Unmarshal(b, (*object)(i))
+}
+
+// UnmarshalJSON reads directives whose values are texts, numbers, booleans or lists of them. A boolean becomes yes or
+// no, as systemd writes it.
+func (s *Systemd) UnmarshalJSON(b []byte) error {
+	var raw struct {
+		Unit    map[string]values `json:"Unit"`
+		Service map[string]values `json:"Service"`
+		Unsafe  bool              `json:"unsafe"`
+	}
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	*s = Systemd{Unit: plain(raw.Unit), Service: plain(raw.Service), Unsafe: raw.Unsafe}
+	return nil
+}
+
+func plain(m map[string]values) map[string][]string {
+	out := make(map[string][]string, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+type values []string
+
+func (v *values) UnmarshalJSON(b []byte) error {
+	var list []json.RawMessage
+	if json.Unmarshal(b, &list) != nil {
+		list = []json.RawMessage{b}
+	}
+	*v = make(values, 0, len(list))
+	for _, item := range list {
+		text, err := directiveValue(item)
+		if err != nil {
+			return err
+		}
+		*v = append(*v, text)
+	}
+	return nil
+}
+
+func directiveValue(b []byte) (string, error) {
+	var text string
+	var number json.Number
+	var yes bool
+	switch {
+	case json.Unmarshal(b, &yes) == nil && yes:
+		return "yes", nil
+	case json.Unmarshal(b, &yes) == nil:
+		return "no", nil
+	case len(b) > 0 && b[0] == '"' && json.Unmarshal(b, &text) == nil:
+		return text, nil
+	case json.Unmarshal(b, &number) == nil:
+		return number.String(), nil
+	}
+	return "", fmt.Errorf("%s is not a text, a number or a boolean", b)
+}
