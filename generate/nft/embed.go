@@ -1,0 +1,6 @@
+package nft
+
+import _ "embed"
+
+//go:embed firewall.sh
+var firewallScript string
