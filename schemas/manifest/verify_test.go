@@ -89,7 +89,7 @@ func overwrite(p, text string) func(*testing.T, string) {
 // A list that leaves a file out would let the host's shell take a damaged generation for whole.
 func TestVerifyLists(t *testing.T) {
 	s := newSealed()
-	s.file("libexec/assert", "0555", "#!/bin/sh\n") // after the lists were made
+	s.File("libexec/assert", "0555", "#!/bin/sh\n") // after the lists were made
 	s.m.ID = manifest.ComputeID(s.m.Files)
 	if _, err := manifest.Verify(s.write(t)); err == nil || !strings.Contains(err.Error(), "files.sha256: must list") {
 		t.Errorf("got %v", err)
@@ -100,8 +100,7 @@ func TestVerifyLists(t *testing.T) {
 func TestFilesSumReadBySha256sum(t *testing.T) {
 	s := newSealed()
 	s.m.Files = s.m.Files[:len(s.m.Files)-2]
-	s.m.Units = append(s.m.Units, manifest.Unit{Name: `fleet-demo-a\x2db.service`})
-	s.file(`units/fleet-demo-a\x2db.service`, "0444", "[Unit]\n")
+	s.Unit(`fleet-demo-a\x2db.service`, "", "", "[Unit]\n")
 	s.seal()
 	dir := s.write(t)
 	_, err := manifest.Verify(dir)

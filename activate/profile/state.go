@@ -1,0 +1,174 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fleet/activate/safefile"
+	"fleet/schemas/state"
+)
+
+// backup is what state.json held before its last change.
+const backup = ".bak"
+
+// LoadState returns the project's record; a project that the host never held has an empty one. A damaged record is
+// replaced by the backup of the change before; if that is damaged too, it is an error that names both.
+func (p *Profile) LoadState() (*state.State, error) {
+	s, err := p.readState(p.StateFile())
+	if err == nil {
+		return s, nil
+	}
+	old, oldErr := p.readState(p.StateFile() + backup)
+	switch {
+	case oldErr == nil:
+		return old, nil
+	case errors.Is(err, fs.ErrNotExist) && errors.Is(oldErr, fs.ErrNotExist):
+		return state.New(p.Project), nil
+	}
+	return nil, fmt.Errorf("neither %s nor its backup can be read: move both away to begin a new history: %w", p.StateFile(), errors.Join(err, oldErr))
+}
+
+func (p *Profile) readState(path string) (*state.State, error) {
+	b, err := readBounded(path, state.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	s, err := state.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if s.Project != p.Project {
+		return nil, fmt.Errorf("%s is of project %q", path, s.Project)
+	}
+	return s, nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	d, err := safefile.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Read(filepath.Base(path), limit)
+}
+
+// SaveState puts the record on disk, the one before beside it.
+func (p *Profile) SaveState(s *state.State) error {
+	b, err := state.Encode(s)
+	if err != nil {
+		return err
+	}
+	old, err := readBounded(p.StateFile(), state.MaxSize)
+	if err == nil {
+		if _, parseErr := state.Parse(old); parseErr == nil { // a damaged one must not take the good backup's place
+			err = p.writeFile(p.StateFile()+backup, old, 0o600)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return p.writeFile(p.StateFile(), b, 0o600)
+}
+
+// SaveTxn puts the record of a switch on disk: first what the revert script reads, then the record.
+func (p *Profile) SaveTxn(t *state.Txn) error {
+	lines, err := t.Lines()
+	if err != nil {
+		return err
+	}
+	b, err := state.EncodeTxn(t)
+	if err != nil {
+		return err
+	}
+	if err := p.writeFile(p.TxnLines(t.Nonce), lines, 0o600); err != nil {
+		return err
+	}
+	return p.writeFile(p.TxnFile(t.Nonce), b, 0o600)
+}
+
+// Unfinished is a switch whose record was not removed.
+type Unfinished struct {
+	Txn      *state.Txn // nil where the record cannot be read, see Err
+	Nonce    string
+	Err      error
+	Reverted bool // the dead man has finished with it
+}
+
+// Unfinished returns the switches that were begun and not ended, by nonce. Who holds the project's lock and finds one
+// knows that its process is dead.
+func (p *Profile) Unfinished() ([]Unfinished, error) {
+	entries, err := os.ReadDir(p.Txn())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []Unfinished
+	for _, e := range entries {
+		nonce, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || strings.HasPrefix(nonce, ".") {
+			continue
+		}
+		u := Unfinished{Nonce: nonce}
+		var b []byte
+		if b, u.Err = readBounded(filepath.Join(p.Txn(), e.Name()), state.MaxTxn); u.Err == nil {
+			u.Txn, u.Err = state.ParseTxn(b)
+		}
+		result, err := readBounded(p.TxnResult(nonce), 64)
+		u.Reverted = err == nil && strings.TrimSpace(string(result)) == "reverted"
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// RemoveTxn removes all that is left of a switch: the record last, so that a killed removal is done again.
+func (p *Profile) RemoveTxn(nonce string) error {
+	if strings.ContainsAny(nonce, "/") || nonce == "" || nonce == ".." {
+		return fmt.Errorf("%q is not the name of a switch", nonce)
+	}
+	if _, err := os.Lstat(p.RunTxn(nonce)); err == nil {
+		err := p.fx.Do("remove revert script", func() error { return os.RemoveAll(p.RunTxn(nonce)) })
+		if err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{p.TxnLines(nonce), p.TxnResult(nonce), p.TxnFile(nonce)} {
+		if err := safefile.Remove(p.fx, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Find returns the generation that a person means by arg: a number, or an id prefix of at least four digits that one
+// generation of the host has; of several with that very id the newest.
+func (p *Profile) Find(arg string) (int, error) {
+	numbers, err := p.Numbers()
+	if err != nil {
+		return 0, err
+	}
+	if n, ok := number(arg); ok && slices.Contains(numbers, n) {
+		return n, nil
+	}
+	found, id := 0, ""
+	for _, n := range numbers {
+		m, err := p.Read(n)
+		if err != nil || len(arg) < 4 || !strings.HasPrefix(string(m.ID), arg) {
+			continue
+		}
+		if id != "" && id != string(m.ID) {
+			return 0, fmt.Errorf("%q is the beginning of several ids: give more digits", arg)
+		}
+		found, id = n, string(m.ID)
+	}
+	if found == 0 {
+		return 0, fmt.Errorf("the host holds no generation %q of project %s: see `fleet generations`", arg, p.Project)
+	}
+	return found, nil
+}
