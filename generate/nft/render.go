@@ -1,7 +1,9 @@
 package nft
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fleet/generate/artifact"
@@ -83,19 +85,20 @@ func checkUIDs(m *model.Fleet) error {
 
 // checkPorts refuses ranges that two agents share: each could serve the other's clients.
 func checkPorts(m *model.Fleet) error {
+	var with []*model.Agent
 	for i := range m.Agents {
 		a := &m.Agents[i]
-		if a.LocalPorts == nil {
-			continue
-		}
-		if a.Isolation != model.User {
+		switch {
+		case a.LocalPorts != nil && a.Isolation != model.User:
 			return fmt.Errorf("agents.%s.localPorts: must stand only with isolation user", a.Key)
+		case a.LocalPorts != nil:
+			with = append(with, a)
 		}
-		for j := range m.Agents[:i] {
-			b := &m.Agents[j]
-			if b.LocalPorts != nil && a.LocalPorts.From <= b.LocalPorts.To && b.LocalPorts.From <= a.LocalPorts.To {
-				return fmt.Errorf("agents.%s.localPorts: must not overlap with agents.%s.localPorts", a.Key, b.Key)
-			}
+	}
+	slices.SortStableFunc(with, func(a, b *model.Agent) int { return cmp.Compare(a.LocalPorts.From, b.LocalPorts.From) })
+	for i, a := range with {
+		if i > 0 && a.LocalPorts.From <= with[i-1].LocalPorts.To {
+			return fmt.Errorf("agents.%s.localPorts: must not overlap with agents.%s.localPorts", a.Key, with[i-1].Key)
 		}
 	}
 	return nil

@@ -177,6 +177,10 @@ func FuzzRender(f *testing.F) {
 	f.Add("demo { }; flush ruleset", "a; accept", "} chain x {", 0, 1, 1)
 	f.Add("demo\\", "a\\", "u \\", 70001, 1, 65535)
 	f.Add("demo", "lead", "\" accept # ", 70001, 5000, 5010)
+	f.Add("demo", "lead", "x\n\t\taccept", 70001, 5000, 5010)
+	f.Add("demo", "a : accept, 1", "x", 70001, 5000, 5010)
+	f.Add("demo {", "lead", "x", 70001, 5000, 5010)
+	f.Add("demo", "lead", "x", 0, 5000, 5010)
 	want := tokens(mustText(f, demoFleet(agent1("a", 70001, model.User, &fleet.PortRange{From: 1, To: 2}))))
 	f.Fuzz(func(t *testing.T, project, key, user string, uid, from, to int) {
 		m := &model.Fleet{Project: project, UIDs: fleet.UIDs{From: 70000, To: 99999}, Agents: []model.Agent{
@@ -197,6 +201,9 @@ func FuzzText(f *testing.F) {
 	f.Add("name", "note", "text")
 	f.Add("a { } ; #", "x\ny", "\" drop \"")
 	f.Add("a\x00", "\\", "*")
+	f.Add("a", "x\naccept", "t")
+	f.Add("a", "n", "\" drop \"")
+	f.Add("a drop", "n", "t")
 	make1 := func(name, note, text string) (string, error) {
 		return (&Table{
 			Name: "fleet_x", Head: []string{note}, Counters: []Counter{{"agent_" + name, note}},
