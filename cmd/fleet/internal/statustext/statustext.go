@@ -1,0 +1,149 @@
+// Package statustext shows a status to a person. Whatever came from outside is made printable here.
+package statustext
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"fleet/activate/plaintext"
+	"fleet/cmd/fleet/internal/table"
+	"fleet/schemas/status"
+)
+
+// View says how a status is shown.
+type View struct {
+	Now   time.Time
+	Width int // columns of the terminal, 0 is no limit
+	Color bool
+}
+
+// maxReason bounds what is told of one agent or one drift.
+const maxReason = 500
+
+// Text renders a status for a person: the project in one line, a line for each agent, then whatever is not as it should
+// be. All that came from outside is printable.
+func (v View) Text(s *status.Status) string {
+	var b strings.Builder
+	b.WriteString(v.project(s) + "\n")
+	b.WriteString(v.agents(s).Render(v.Width, v.Color))
+	for _, line := range v.remarks(s) {
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
+
+func (v View) project(s *status.Status) string {
+	g := s.Generation
+	about := []string{shortID(g.ID)}
+	if !g.Since.IsZero() {
+		about = append(about, "active "+age(v.Now.Sub(g.Since)))
+	}
+	state, color := g.State, table.Yellow
+	switch {
+	case g.State == status.Confirmed:
+		state, color = "booted", ""
+	case g.Boot > 0:
+		state += fmt.Sprintf(", the next boot starts %d", g.Boot)
+	}
+	about = append(about, table.Paint(plaintext.Line(state), color, v.Color))
+	drift := "drift: none"
+	if n := len(s.Drift); n > 0 {
+		drift = table.Paint(fmt.Sprintf("drift: %d", n), table.Red, v.Color)
+	}
+	text := fmt.Sprintf("project %s   generation %d (%s)", plaintext.Line(s.Project), g.Number, strings.Join(about, ", "))
+	if v.Width > 0 && len(text)+len("   drift: none") > v.Width {
+		return text + "\n" + drift
+	}
+	return text + "   " + drift
+}
+
+func shortID(id string) string { return plaintext.Line(id[:min(8, len(id))]) }
+
+func (v View) agents(s *status.Status) *table.Table {
+	t := &table.Table{Columns: []table.Column{{Title: "AGENT"}, {Title: "STATE"}, {Title: "SESSION", Rank: 1}, {Title: "LAST BEAT", Rank: 2}, {Title: "MEMORY", Rank: 4}, {Title: "NEXT", Rank: 3}}}
+	for _, a := range s.Agents {
+		row := table.Cells(plaintext.Line(a.Key), plaintext.Line(a.State), v.session(a.Session), v.beat(a), memory(a.Memory), in(v.Now, a.Next))
+		row[1].Color = stateColor(a)
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func stateColor(a status.Agent) string {
+	switch {
+	case a.State == status.Failed || !a.Healthy:
+		return table.Red
+	case a.State == status.Waiting:
+		return table.Yellow
+	case a.State == status.Working:
+		return table.Green
+	}
+	return ""
+}
+
+// session is "#41, 12 min" while it is in progress, "#88 ok, 3 min ago" after.
+func (v View) session(s *status.Session) string {
+	if s == nil {
+		return "-"
+	}
+	text := fmt.Sprintf("#%d", s.N)
+	if s.Job != "" {
+		text += " " + plaintext.Short(s.Job, 20)
+	}
+	if !s.End.IsZero() {
+		return text + " " + plaintext.Short(s.Result, 10) + ", " + ago(v.Now, s.End)
+	}
+	if s.Start.IsZero() {
+		return text
+	}
+	return text + ", " + age(v.Now.Sub(s.Start))
+}
+
+func (v View) beat(a status.Agent) string {
+	switch {
+	case a.LastBeat.IsZero():
+		return "-"
+	case a.LastBeat.After(v.Now.Add(time.Second)):
+		return "future"
+	}
+	return age(v.Now.Sub(a.LastBeat))
+}
+
+func memory(m *status.Memory) string {
+	if m == nil {
+		return "-"
+	}
+	if m.Limit == 0 {
+		return byteSize(m.Used)
+	}
+	return byteSize(m.Used) + "/" + byteSize(m.Limit)
+}
+
+// remarks are the lines below the table.
+func (v View) remarks(s *status.Status) []string {
+	var out []string
+	for _, a := range s.Agents {
+		if a.Reason != "" {
+			out = append(out, fmt.Sprintf("%s: %s: %s", plaintext.Line(a.State), plaintext.Line(a.Key), plaintext.Short(a.Reason, maxReason)))
+		}
+	}
+	for _, r := range s.Reasons {
+		out = append(out, table.Paint("not healthy", table.Red, v.Color)+": "+plaintext.Short(r, maxReason))
+	}
+	for _, d := range s.Drift {
+		out = append(out, v.drift(d)...)
+	}
+	if s.Source == status.SourceWatchdog {
+		out = append(out, fmt.Sprintf("as the watchdog saw it %s; sudo fleet status looks now", ago(v.Now, s.Time)))
+	}
+	return out
+}
+
+func (v View) drift(d status.Drift) []string {
+	out := []string{fmt.Sprintf("%s: %s %s: %s", table.Paint("drift", table.Red, v.Color), plaintext.Line(d.Kind), plaintext.Line(d.Name), plaintext.Short(d.Message, maxReason))}
+	if d.Hint != "" {
+		out = append(out, "  hint: "+plaintext.Short(d.Hint, maxReason))
+	}
+	return out
+}
