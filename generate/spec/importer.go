@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/google/go-jsonnet"
 )
 
 // importer finds what a spec imports: a library file of fleet's by its name, then beside the importing file, then in
-// -J folders with the last one first as Jsonnet does, then in .jsonnet.
+// the library folders, then in .jsonnet.
 type importer struct {
 	*sources
 	cache map[string]imported // by shown place
@@ -73,7 +72,7 @@ func (im *importer) candidates(from, wanted string) []imported {
 	if !filepath.IsLocal(out[0].name) {
 		out = append(im.inside(path.Join(filepath.ToSlash(by.folder.path), out[0].name)), out...)
 	}
-	for _, f := range slices.Backward(im.folders[1:]) {
+	for _, f := range im.folders[1:] {
 		out = append(out, imported{folder: f, name: path.Clean(wanted)})
 	}
 	return append(out, imported{folder: im.folders[0], name: path.Join(packagesDir, wanted)})

@@ -21,7 +21,7 @@ type Options struct {
 	TLACode map[string]string // the same, as Jsonnet
 	ExtStr  map[string]string // external variables, as text
 	ExtCode map[string]string // the same, as Jsonnet
-	JPath   []string          // library folders in the order of search, after the importing file's folder
+	JPath   []string          // library folders in the order of search; the importing file's own folder comes first
 	Trace   io.Writer         // where std.trace writes; nil drops it
 }
 

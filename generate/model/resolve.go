@@ -1,0 +1,175 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"fleet/schemas/fleet"
+)
+
+// Users returns the names of the OS users that a fleet needs, sorted. Disabled agents keep theirs.
+func Users(f *fleet.Fleet) []string {
+	var out []string
+	for key := range f.Agents {
+		out = append(out, f.Project+"-"+key)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Resolve returns the model of a checked fleet. uids has the number of every name of Users. A value that does not parse
+// is an error that the spec's checks should have found.
+func Resolve(f *fleet.Fleet, uids map[string]int) (*Fleet, error) {
+	r := resolver{fleet: f}
+	out := &Fleet{
+		Project:     f.Project,
+		Description: f.Description,
+		Operators:   f.Operators.Group,
+		UIDs:        f.UIDs,
+		Watchdog:    r.watchdog(f.Watchdog),
+		Retention: Retention{
+			Generations: f.Retention.Generations,
+			Transcripts: r.duration(f.Retention.Transcripts),
+			Jobs:        r.duration(f.Retention.Jobs),
+		},
+		Activation: Activation{
+			Health:  r.duration(f.Activation.Health),
+			Deadman: r.duration(f.Activation.Deadman),
+			Job:     r.duration(f.Activation.Job),
+		},
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.Agents)) {
+		uid, ok := uids[f.Project+"-"+key]
+		if !ok {
+			return nil, fmt.Errorf("agent %s: its user %s-%s has no number", key, f.Project, key)
+		}
+		out.Agents = append(out.Agents, r.agent(key, uid, f.Agents[key]))
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("resolve fleet: %w", r.err)
+	}
+	return out, nil
+}
+
+// resolver remembers the first value that does not parse.
+type resolver struct {
+	fleet *fleet.Fleet
+	err   error
+}
+
+func (r *resolver) keep(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// duration returns d parsed, 0 where it is empty.
+func (r *resolver) duration(d fleet.Duration) time.Duration {
+	if d == "" {
+		return 0
+	}
+	got, err := d.Parse()
+	r.keep(err)
+	return got
+}
+
+// size returns s parsed, 0 where it is empty.
+func (r *resolver) size(s fleet.Size) uint64 {
+	if s == "" {
+		return 0
+	}
+	got, err := s.Parse()
+	r.keep(err)
+	return got
+}
+
+func (r *resolver) watchdog(w fleet.Watchdog) Watchdog {
+	every, stalled := r.duration(w.Every), r.duration(w.StalledAfter)
+	runs := 1
+	if every > 0 {
+		runs = max(1, int((stalled+every-1)/every))
+	}
+	return Watchdog{Every: every, StalledRuns: runs, AlertAfter: w.FailuresBeforeAlert, HeartbeatURL: w.HeartbeatURL}
+}
+
+func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
+	out := Agent{
+		Key:         key,
+		User:        r.fleet.Project + "-" + key,
+		UID:         uid,
+		Name:        orElse(a.Name, key),
+		Role:        a.Role,
+		Enabled:     a.Enabled,
+		Isolation:   Isolation(a.Isolation),
+		OnChange:    a.OnChange,
+		Mode:        a.Mode,
+		Session:     r.duration(a.Session),
+		Permissions: a.Permissions,
+		Env:         a.Env,
+		Limits:      r.limits(a.Limits),
+		Mounts:      mounts(a.Mounts),
+		LocalPorts:  a.LocalPorts,
+		Sudo:        a.Sudo,
+		Systemd:     a.Systemd,
+		Hooks:       map[string]Hook{},
+		Iteration: Iteration{
+			Day: r.duration(a.Iteration.Day), Night: r.duration(a.Iteration.Night),
+			From: a.Iteration.From, To: a.Iteration.To, Timezone: a.Iteration.Timezone,
+		},
+	}
+	out.Git = fleet.Git{
+		Name: orElse(a.Git.Name, out.Name), Email: orElse(a.Git.Email, out.User+"@fleet.invalid"), Signing: a.Git.Signing,
+	}
+	for name, h := range a.Hooks {
+		out.Hooks[name] = Hook{Script: h.Script, Timeout: r.duration(h.Timeout)}
+	}
+	vars := variables(r.fleet, &out)
+	out.Prompt = vars.Replace(a.Prompt)
+	out.Instructions = compose(r.fleet, &out, a.Instructions)
+	out.Harness = harness(a.Harness, r.fleet.Harnesses[a.Harness], a)
+	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {
+		s := r.schedule(name, a.Schedules[name], out.Session)
+		s.Prompt = vars.Replace(s.Prompt)
+		out.Schedules = append(out.Schedules, s)
+	}
+	return out
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func mounts(in []fleet.Mount) []fleet.Mount {
+	out := slices.Clone(in)
+	for i, m := range out {
+		out[i].Target = orElse(m.Target, m.Source)
+	}
+	return out
+}
+
+func (r *resolver) limits(l fleet.Limits) Limits {
+	return Limits{
+		Memory: r.size(l.Memory), MemoryHigh: r.size(l.MemoryHigh), CPUQuota: l.CPU, CPUWeight: l.CPUWeight, IOWeight: l.IO,
+		Tasks: l.Tasks, Files: l.Files, Shm: r.size(l.Shm), Tmp: r.size(l.Tmp), Disk: r.size(l.Disk), OOM: l.OOM,
+	}
+}
+
+// schedule resolves a job. A time zone of its own ends the calendar expression.
+func (r *resolver) schedule(name string, s fleet.Schedule, session time.Duration) Schedule {
+	out := Schedule{
+		Name: name, Every: r.duration(s.Every), Calendar: s.Calendar, Prompt: s.Prompt,
+		Jitter: r.duration(s.Jitter), Session: session,
+	}
+	if s.Session != "" {
+		out.Session = r.duration(s.Session)
+	}
+	if s.Calendar != "" && s.Timezone != "" && !endsInZone(s.Calendar, s.Timezone) {
+		out.Calendar += " " + s.Timezone
+	}
+	return out
+}
