@@ -146,8 +146,9 @@ func orDash(s string) string {
 	return s
 }
 
+// cost is what the agent's records say: more than a million is no cost.
 func cost(usd float64) string {
-	if usd <= 0 {
+	if usd <= 0 || usd > 1e6 {
 		return "-"
 	}
 	return fmt.Sprintf("$%.2f", usd)
