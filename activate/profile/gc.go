@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"fleet/activate/safefile"
 	"fleet/schemas/manifest"
@@ -199,6 +200,9 @@ func (p *Profile) Running() (map[string]Instance, error) {
 	}
 	for _, name := range names {
 		b, err := d.Read(name, 128)
+		if errors.Is(err, fs.ErrNotExist) || strings.HasPrefix(name, ".") {
+			continue // being replaced just now: it is there under its name
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -216,6 +220,30 @@ func (p *Profile) collect(n int) error {
 		return err
 	}
 	return p.removeTree(trash)
+}
+
+// Drop removes generation n, which was imported and is not wanted after all. One that a link names stays.
+func (p *Profile) Drop(n int) error {
+	boots, err := p.Boots()
+	if err != nil {
+		return err
+	}
+	active, err := p.Active()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(append(boots[:], active), n) {
+		return fmt.Errorf("generation %d is live or boots: it cannot be removed", n)
+	}
+	if err := p.collect(n); err != nil {
+		return err
+	}
+	st, err := p.LoadState()
+	if err != nil {
+		return err
+	}
+	st.Collected(n)
+	return p.SaveState(st)
 }
 
 var storeName = regexp.MustCompile(`^[0-9a-f]{32}-.`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,9 +108,48 @@ func TestTxn(t *testing.T) {
 	if got, err = p.Unfinished(); err != nil || !got[0].Reverted {
 		t.Errorf("%+v, %v", got, err)
 	}
+	h.must(os.WriteFile(p.TxnResult(x.Nonce), []byte("reverted\nfailed a.service b.service \nfailed c.service\n"), 0o600))
+	if got, err = p.Unfinished(); err != nil || !slices.Equal(got[0].Failed, []string{"a.service", "c.service"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
 	h.must(p.RemoveTxn(x.Nonce))
 	h.must(p.RemoveTxn("ffff"))
 	if got, err = p.Unfinished(); err != nil || got != nil {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// The move of `boot` to the wanted generation is the commit point; where it named it before, the result says so.
+func TestCommit(t *testing.T) {
+	h := newHost(t)
+	h.imported("a")
+	h.imported("b")
+	p := h.profile(system.Real{})
+	for _, c := range []struct{ boot, to int }{{0, 1}, {1, 2}, {2, 2}} {
+		x := &state.Txn{Version: 1, Project: "demo", Nonce: "0123456789abcdef", Action: "switch", Phase: "P12", From: 1, To: c.to, Boot: c.boot}
+		h.must(p.SaveTxn(x))
+		if u, err := p.Unfinished(); err != nil || u[0].Committed {
+			t.Errorf("%+v before: %+v, %v", c, u, err)
+		}
+		h.must(p.Commit(x))
+		if u, err := p.Unfinished(); err != nil || !u[0].Committed || u[0].Reverted {
+			t.Errorf("%+v after: %+v, %v", c, u, err)
+		}
+		h.must(p.RemoveTxn(x.Nonce))
+	}
+}
+
+func TestDrop(t *testing.T) {
+	h := newHost(t)
+	h.imported("a")
+	h.imported("b")
+	p := h.profile(system.Real{})
+	h.must(p.Confirm(1))
+	if err := p.Drop(1); err == nil {
+		t.Error("the generation that boots was dropped")
+	}
+	h.must(p.Drop(2))
+	if n := h.imported("b"); n != 3 {
+		t.Errorf("number %d was given before", n)
 	}
 }

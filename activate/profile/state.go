@@ -91,12 +91,38 @@ func (p *Profile) SaveTxn(t *state.Txn) error {
 	return p.writeFile(p.TxnFile(t.Nonce), b, 0o600)
 }
 
+// WriteTxn puts the record on disk again, when nothing but its phase and reason has changed.
+func (p *Profile) WriteTxn(t *state.Txn) error {
+	b, err := state.EncodeTxn(t)
+	if err != nil {
+		return err
+	}
+	return p.writeFile(p.TxnFile(t.Nonce), b, 0o600)
+}
+
+// The words that a result begins with, see install.Revert.
+const (
+	resultReverted  = "reverted"
+	resultCommitted = "committed"
+)
+
+// Commit is the commit point of a switch: Confirm(t.To). Where `boot` named that generation before, so that its move
+// tells nothing, a line in the result says it.
+func (p *Profile) Commit(t *state.Txn) error {
+	if err := p.Confirm(t.To); err != nil || t.Boot != t.To {
+		return err
+	}
+	return p.writeFile(p.TxnResult(t.Nonce), []byte(resultCommitted+"\n"), 0o600)
+}
+
 // Unfinished is a switch whose record was not removed.
 type Unfinished struct {
-	Txn      *state.Txn // nil where the record cannot be read, see Err
-	Nonce    string
-	Err      error
-	Reverted bool // the dead man has finished with it
+	Txn       *state.Txn // nil where the record cannot be read, see Err
+	Nonce     string
+	Err       error
+	Committed bool     // it passed its commit point: it is to be finished, not undone
+	Reverted  bool     // the dead man is done with it
+	Failed    []string // units that did not run again after that
 }
 
 // Unfinished returns the switches that were begun and not ended, by nonce. Who holds the project's lock and finds one
@@ -120,11 +146,34 @@ func (p *Profile) Unfinished() ([]Unfinished, error) {
 		if b, u.Err = readBounded(filepath.Join(p.Txn(), e.Name()), state.MaxTxn); u.Err == nil {
 			u.Txn, u.Err = state.ParseTxn(b)
 		}
-		result, err := readBounded(p.TxnResult(nonce), 64)
-		u.Reverted = err == nil && strings.TrimSpace(string(result)) == "reverted"
+		if err := p.judgeTxn(&u); err != nil {
+			return nil, err
+		}
 		out = append(out, u)
 	}
 	return out, nil
+}
+
+// judgeTxn says how far the switch came, as the revert script does.
+func (p *Profile) judgeTxn(u *Unfinished) error {
+	b, err := readBounded(p.TxnResult(u.Nonce), state.MaxTxn)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	words := strings.Fields(string(b))
+	u.Reverted = len(words) > 0 && words[0] == resultReverted
+	u.Committed = len(words) > 0 && words[0] == resultCommitted
+	for i, w := range words {
+		if i > 1 && words[i-1] == "failed" {
+			u.Failed = append(u.Failed, w)
+		}
+	}
+	if u.Txn == nil || u.Reverted || u.Committed {
+		return nil
+	}
+	boot, err := p.Boot()
+	u.Committed = boot == u.Txn.To && u.Txn.Boot != u.Txn.To
+	return err
 }
 
 // RemoveTxn removes all that is left of a switch: the record last, so that a killed removal is done again.

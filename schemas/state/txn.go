@@ -32,7 +32,8 @@ type Txn struct {
 	Phase   string      `json:"phase"`
 	From    int         `json:"from"` // generation that was live; 0 is none
 	To      int         `json:"to"`
-	ID      manifest.ID `json:"id"` // of To
+	Boot    int         `json:"boot"` // what `boot` named when the switch began; its move to To is the commit point
+	ID      manifest.ID `json:"id"`   // of To
 	Started time.Time   `json:"started"`
 	BootID  string      `json:"bootId"`            // of the kernel: after a reboot nothing is left to revert
 	Unit    string      `json:"unit"`              // transient unit that does the switch
@@ -111,7 +112,7 @@ func (t *Txn) check() error {
 		return fmt.Errorf("txn: nonce %q must be 16 to 64 hex digits", t.Nonce)
 	case !slices.Contains(Phases, t.Phase):
 		return fmt.Errorf("txn: phase %q is unknown", t.Phase)
-	case t.From < 0 || t.To < 0:
+	case t.From < 0 || t.To < 0 || t.Boot < 0:
 		return fmt.Errorf("txn: generations %d and %d must not be negative", t.From, t.To)
 	case t.Unit != "" && !unitName.MatchString(t.Unit):
 		return fmt.Errorf("txn: unit %q is not a unit name", t.Unit)
@@ -153,6 +154,7 @@ func (t *Txn) Lines() ([]byte, error) {
 	line("nonce", t.Nonce)
 	line("from", fmt.Sprint(t.From))
 	line("to", fmt.Sprint(t.To))
+	line("boot", fmt.Sprint(t.Boot))
 	if t.Unit != "" {
 		line("unit", t.Unit)
 	}

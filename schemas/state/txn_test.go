@@ -14,7 +14,7 @@ import (
 
 func txn() *state.Txn {
 	return &state.Txn{Version: 1, Project: "demo", Nonce: strings.Repeat("0f", 16), Action: state.ActionSwitch, Phase: "P6",
-		From: 3, To: 4, ID: id("b"), Started: time.Unix(1e9, 0).UTC(), BootID: "x", Unit: "fleet-demo-switch.service", Timer: "fleet-demo-deadman",
+		From: 3, To: 4, Boot: 3, ID: id("b"), Started: time.Unix(1e9, 0).UTC(), BootID: "x", Unit: "fleet-demo-switch.service", Timer: "fleet-demo-deadman",
 		Revert: state.Revert{
 			Firewall: &state.Firewall{Script: "/var/lib/fleet/store/0f-firewall", File: "/etc/fleet/demo/generations/3/nftables/demo.nft"},
 			Stop:     []string{"fleet-demo-new.service"},
@@ -34,6 +34,7 @@ project demo
 nonce 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
 from 3
 to 4
+boot 3
 unit fleet-demo-switch.service
 timer fleet-demo-deadman
 firewall /var/lib/fleet/store/0f-firewall /etc/fleet/demo/generations/3/nftables/demo.nft
@@ -102,7 +103,7 @@ func FuzzParseTxn(f *testing.F) {
 			t.Fatal(err)
 		}
 		all := strings.Split(strings.TrimSuffix(string(lines), "\n"), "\n")
-		orders := 6 + len(x.Revert.Stop) + len(x.Revert.Units) // head and end
+		orders := 7 + len(x.Revert.Stop) + len(x.Revert.Units) // head and end
 		for _, extra := range []bool{x.Unit != "", x.Timer != "", x.Revert.Firewall != nil} {
 			if extra {
 				orders++
