@@ -121,8 +121,10 @@ func mountCgroups(fstype, options string) (string, error) {
 // wrap returns argv as a command that enters the cage and then is argv, in the same process.
 func (c *cage) wrap(argv []string) []string {
 	if c.scope != "" {
-		return append([]string{"systemd-run", "--scope", "--quiet", "--collect", "--slice=system.slice",
-			"--unit=" + c.scope, "--property=Delegate=yes", "--"}, argv...)
+		return append([]string{
+			"systemd-run", "--scope", "--quiet", "--collect", "--slice=system.slice",
+			"--unit=" + c.scope, "--property=Delegate=yes", "--",
+		}, argv...)
 	}
 	const enter = `until [ "$1" = -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"`
 	w := []string{"/bin/sh", "-euc", enter, "sh"}

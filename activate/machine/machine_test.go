@@ -100,8 +100,10 @@ func TestLife(t *testing.T) {
 // What this host has of its own fleet and its users is not seen.
 func TestMasks(t *testing.T) {
 	root := t.TempDir()
-	for _, d := range []string{"usr/bin", "usr/lib/systemd/system/multi-user.target.wants", "data/home/ann",
-		"etc/fleet/p", "var/lib/fleet/p", "root/.ssh", "etc/systemd/system/multi-user.target.wants"} {
+	for _, d := range []string{
+		"usr/bin", "usr/lib/systemd/system/multi-user.target.wants", "data/home/ann",
+		"etc/fleet/p", "var/lib/fleet/p", "root/.ssh", "etc/systemd/system/multi-user.target.wants",
+	} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -127,10 +129,12 @@ func TestMasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"", "/data", "/data/home", "/etc", "/etc/hostname", "/etc/hosts", "/etc/systemd", "/etc/systemd/system",
+	want := []string{
+		"", "/data", "/data/home", "/etc", "/etc/hostname", "/etc/hosts", "/etc/systemd", "/etc/systemd/system",
 		"/etc/systemd/system/multi-user.target.wants", "/home", "/root", "/usr", "/usr/bin", "/usr/lib",
 		"/usr/lib/systemd", "/usr/lib/systemd/system", "/usr/lib/systemd/system/multi-user.target.wants",
-		"/usr/lib/systemd/system/multi-user.target.wants/dbus.service", "/var", "/var/lib"}
+		"/usr/lib/systemd/system/multi-user.target.wants/dbus.service", "/var", "/var/lib",
+	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the tree has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

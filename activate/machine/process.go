@@ -20,7 +20,6 @@ type process struct {
 	leader int           // the machine's PID 1, as this host counts; 0 until it is known
 	pidfd  int           // refers to the leader, which may end and its number be reused
 	done   chan struct{} // closed when systemd-nspawn has ended
-	err    error         // how it ended, valid then
 }
 
 const (
@@ -107,7 +106,7 @@ func startProcess(argv []string, console *tail) (*process, error) {
 		return nil, err
 	}
 	go func() {
-		p.err = p.cmd.Wait()
+		_ = p.cmd.Wait() // its state says more
 		close(p.done)
 	}()
 	return p, nil
@@ -120,7 +119,7 @@ func (m *Machine) poll(ctx context.Context, what string, f func() bool) error {
 		case <-ctx.Done():
 			return errors.New(what)
 		case <-m.proc.done:
-			return fmt.Errorf("%s: systemd-nspawn ended: %v", what, m.proc.err)
+			return fmt.Errorf("%s: systemd-nspawn ended, %s", what, m.proc.cmd.ProcessState)
 		case <-time.After(pollEvery):
 		}
 	}
