@@ -103,7 +103,7 @@ func (c *checker) iteration(p place, i fleet.Iteration) {
 		}
 	}
 	if i.From == i.To && i.From != "" {
-		c.error(p.in("to"), "must differ from from", "")
+		c.error(p.in("to"), `must differ from "from"`, "")
 	}
 }
 

@@ -16,41 +16,41 @@ type forbidden struct{ folder, why string }
 // Sources: what holds the host's secrets, its control files, or sockets through which it is commanded. A source must
 // neither lie in one of these nor hold one.
 var forbiddenSources = []forbidden{
-	{"/etc", "it is the host's configuration"},
-	{"/root", "it is root's home"},
-	{"/proc", "it shows the host's processes"},
-	{"/sys", "it controls the kernel"},
-	{"/dev", "it holds devices"},
-	{"/run", "it holds sockets of the host's services"},
-	{"/var/run", "it holds sockets of the host's services"},
-	{"/boot", "it holds the kernel"},
-	{"/efi", "it holds the boot loader"},
-	{"/tmp", "everybody writes there"},
-	{"/var/tmp", "everybody writes there"},
-	{"/lost+found", "it may hold parts of any file"},
-	{"/var/lib/fleet", "it is fleet's own"},
-	{"/var/lib/docker", "it belongs to a container engine"},
-	{"/var/lib/containers", "it belongs to a container engine"},
-	{"/var/lib/containerd", "it belongs to a container engine"},
-	{"/var/lib/kubelet", "it belongs to a container engine"},
-	{"/var/lib/rancher", "it belongs to a container engine"},
-	{"/var/lib/lxc", "it belongs to a container engine"},
-	{"/var/lib/lxd", "it belongs to a container engine"},
-	{"/var/lib/incus", "it belongs to a container engine"},
-	{"/var/lib/machines", "it holds machines"},
-	{"/var/lib/libvirt", "it holds machines"},
-	{"/var/lib/private", "it holds state of the host's services"},
-	{"/var/lib/systemd", "it holds systemd's credentials and random seed"},
-	{"/var/lib/sss", "it holds cached passwords"},
-	{"/var/lib/samba", "it holds passwords"},
-	{"/var/lib/cloud", "it may hold credentials of the cloud"},
-	{"/var/lib/tailscale", "it holds keys"},
-	{"/var/lib/dpkg", "root runs scripts from it"},
-	{"/var/lib/apt", "root reads it"},
-	{"/var/spool", "root runs jobs from it"},
-	{"/var/backups", "it holds copies of the password files"},
-	{"/var/log", "logs may hold credentials, and are not to be written by an agent"},
-	{"/var/mail", "it is mail"},
+	{"/etc", "is the host's configuration"},
+	{"/root", "is root's home"},
+	{"/proc", "shows the host's processes"},
+	{"/sys", "controls the kernel"},
+	{"/dev", "holds devices"},
+	{"/run", "holds sockets of the host's services"},
+	{"/var/run", "holds sockets of the host's services"},
+	{"/boot", "holds the kernel"},
+	{"/efi", "holds the boot loader"},
+	{"/tmp", "can be written by everybody"},
+	{"/var/tmp", "can be written by everybody"},
+	{"/lost+found", "may hold parts of any file"},
+	{"/var/lib/fleet", "is fleet's own"},
+	{"/var/lib/docker", "belongs to a container engine"},
+	{"/var/lib/containers", "belongs to a container engine"},
+	{"/var/lib/containerd", "belongs to a container engine"},
+	{"/var/lib/kubelet", "belongs to a container engine"},
+	{"/var/lib/rancher", "belongs to a container engine"},
+	{"/var/lib/lxc", "belongs to a container engine"},
+	{"/var/lib/lxd", "belongs to a container engine"},
+	{"/var/lib/incus", "belongs to a container engine"},
+	{"/var/lib/machines", "holds machines"},
+	{"/var/lib/libvirt", "holds machines"},
+	{"/var/lib/private", "holds state of the host's services"},
+	{"/var/lib/systemd", "holds systemd's credentials and random seed"},
+	{"/var/lib/sss", "holds cached passwords"},
+	{"/var/lib/samba", "holds passwords"},
+	{"/var/lib/cloud", "may hold credentials of the cloud"},
+	{"/var/lib/tailscale", "holds keys"},
+	{"/var/lib/dpkg", "is from where root runs scripts"},
+	{"/var/lib/apt", "is what root installs from"},
+	{"/var/spool", "is from where root runs jobs"},
+	{"/var/backups", "holds copies of the password files"},
+	{"/var/log", "holds logs, which may hold credentials"},
+	{"/var/mail", "is mail"},
 }
 
 // Names by which a part of a path tells that credentials lie there, in whatever home or folder.
@@ -65,24 +65,23 @@ var socketName = regexp.MustCompile(`\.(sock|socket)$`)
 
 // Targets: what the unit's root tree has there itself, or what would change the programs that an agent runs.
 var forbiddenTargets = []forbidden{
-	{"/usr", "it holds the programs"},
-	{"/bin", "it holds the programs"},
-	{"/sbin", "it holds the programs"},
-	{"/lib", "it holds the programs"},
-	{"/lib32", "it holds the programs"},
-	{"/lib64", "it holds the programs"},
-	{"/libx32", "it holds the programs"},
-	{"/etc", "fleet puts it together for the agent"},
-	{"/proc", "the kernel's view is there"},
-	{"/sys", "the kernel's view is there"},
-	{"/dev", "fleet puts it together for the agent"},
-	{"/run", "fleet puts it together for the agent"},
-	{"/var/run", "fleet puts it together for the agent"},
-	{"/var/lib/fleet", "it is fleet's own"},
-	{"/tmp", "the agent has its own there"},
-	{"/var/tmp", "the agent has its own there"},
-	{"/home", "the agent can write there, and a link that it plants would lead the mount anywhere"},
-	{"/root", "it is root's home"},
+	{"/usr", "holds the programs"},
+	{"/bin", "holds the programs"},
+	{"/sbin", "holds the programs"},
+	{"/lib", "holds the programs"},
+	{"/lib32", "holds the programs"},
+	{"/lib64", "holds the programs"},
+	{"/libx32", "holds the programs"},
+	{"/etc", "is put together by fleet"},
+	{"/proc", "is the kernel's view"},
+	{"/sys", "is the kernel's view"},
+	{"/dev", "is put together by fleet"},
+	{"/run", "is put together by fleet"},
+	{"/var/run", "is put together by fleet"},
+	{"/var/lib/fleet", "is fleet's own"},
+	{"/tmp", "is the agent's own already"},
+	{"/var/tmp", "is the agent's own already"},
+	{"/root", "is root's home"},
 }
 
 // mounts checks the mounts of one agent.
@@ -90,14 +89,29 @@ func (c *checker) mounts(p place, mounts []fleet.Mount) {
 	for i, m := range mounts {
 		at := p.at(i)
 		c.source(at.in("source"), m.Source)
-		if target := at.in("target"); m.Target != m.Source {
-			c.folder(target, m.Target, forbiddenTargets)
-		} else if c.folder(at.in("source"), m.Source, forbiddenTargets) {
-			continue
-		}
+		c.target(at, m)
 		for j, other := range mounts[:i] {
 			c.twoTargets(at, p.at(j), m, other)
 		}
+	}
+}
+
+// target checks where a mount stands in the agent's tree.
+func (c *checker) target(p place, m fleet.Mount) {
+	at := p.in("target")
+	if m.Target == m.Source {
+		if c.failedBelow(p) {
+			return // what is wrong with the path was said
+		}
+		at = p.in("source")
+	}
+	if !c.folder(at, m.Target, forbiddenTargets) {
+		return
+	}
+	parts := strings.Split(strings.Trim(m.Target, "/"), "/")
+	if parts[0] == "home" && (len(parts) < 2 || strings.HasPrefix(parts[1], c.fleet.Project+"-")) {
+		c.error(at, show(m.Target)+" must not be mounted: the agent can write in its home",
+			"a link planted there would lead the mount anywhere; use a target such as /srv/data")
 	}
 }
 
@@ -147,11 +161,11 @@ func (c *checker) folder(p place, name string, list []forbidden) bool {
 	}
 	for _, f := range list {
 		if within(name, f.folder) || within(f.folder, name) {
-			what := show(name) + " must not be mounted: "
-			if name != f.folder {
-				what += f.folder + ": "
+			in := ""
+			if name != f.folder && within(f.folder, name) {
+				in = " in it"
 			}
-			c.error(p, what+f.why, "")
+			c.error(p, fmt.Sprintf("%s must not be mounted: %s%s %s", show(name), f.folder, in, f.why), "")
 			return false
 		}
 	}

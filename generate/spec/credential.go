@@ -67,12 +67,12 @@ func checkNoCredential(found *faults, p place, s string) bool {
 
 // disposition names how a credential should be contained instead.
 func disposition(broker bool) string {
+	right := `"sidecar", a tool that runs as another user holds it`
 	if broker {
-		return `its disposition is "broker": kept outside the agent and added to its requests there, which this version ` +
-			`does not do yet; take it out (keys for tests begin with "` + testKeyPrefix + `")`
+		right = `"broker", it is added to requests outside the agent`
 	}
-	return `its disposition is "sidecar": kept by a tool that runs as another user, which this version does not do yet; ` +
-		`take it out (keys for tests begin with "` + testKeyPrefix + `")`
+	return "take it out; its right disposition is " + right + `, which this version cannot do yet (test keys begin with "` +
+		testKeyPrefix + `")`
 }
 
 var secretName = regexp.MustCompile(`(?i)(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASS|PASSWD|PASSWORD|PASSPHRASE|CREDENTIALS?|PAT)$`)

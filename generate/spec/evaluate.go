@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/go-jsonnet"
@@ -48,7 +49,7 @@ func run(tree *sources, o Options) (string, error) {
 	set(o.ExtCode, vm.ExtCode)
 	node, _, err := vm.ImportAST("", tree.spec)
 	if err != nil {
-		return "", jsonnetError(err)
+		return "", jsonnetError(err, tree.shown)
 	}
 	if err := checkArguments(vm, tree.spec, o); err != nil {
 		return "", err
@@ -56,7 +57,7 @@ func run(tree *sources, o Options) (string, error) {
 	set(o.TLAStr, vm.TLAVar)
 	set(o.TLACode, vm.TLACode)
 	text, err := vm.Evaluate(node)
-	return text, jsonnetError(err)
+	return text, jsonnetError(err, tree.shown)
 }
 
 func set(values map[string]string, to func(key, value string)) {
@@ -79,31 +80,37 @@ func checkArguments(vm *jsonnet.VM, file string, o Options) error {
 }
 
 // jsonnetError turns an error of the interpreter into an entry that says where, what and by which way.
-func jsonnetError(err error) error {
+func jsonnetError(err error, shown func(string) string) error {
 	if err == nil {
 		return nil
 	}
 	var runtime jsonnet.RuntimeError
 	if errors.As(err, &runtime) {
-		where, way := frames(runtime.StackTrace)
-		return entry(where, runtime.Msg, hintFor(runtime.Msg, way))
+		where, way := frames(runtime.StackTrace, shown)
+		if m := importedFault.FindStringSubmatch(runtime.Msg); m != nil {
+			return entry(fmt.Sprintf("%s:%s:%s", shown(m[1]), m[2], m[3]), plainMessage(m[4]), "imported in "+where)
+		}
+		return entry(where, plainMessage(runtime.Msg), hintFor(runtime.Msg, way))
 	}
 	var static interface{ Loc() ast.LocationRange }
 	if errors.As(err, &static) {
 		loc := static.Loc()
-		return entry(location(loc), strings.TrimSpace(strings.TrimPrefix(err.Error(), loc.String())), "")
+		return entry(location(loc, shown), plainMessage(strings.TrimPrefix(err.Error(), loc.String())), "")
 	}
 	return entry("", err.Error(), "")
 }
+
+// importedFault is the form in which a fault of syntax in an imported file arrives, its place being part of the text.
+var importedFault = regexp.MustCompile(`^(.+?):\(?(\d+):(\d+)\)?(?:-\S+)? (.+)$`)
 
 // shownFrames bounds the way shown to an error.
 const shownFrames = 4
 
 // frames returns the place nearest to the error and the calls that led to it.
-func frames(trace []jsonnet.TraceFrame) (where, way string) {
+func frames(trace []jsonnet.TraceFrame, shown func(string) string) (where, way string) {
 	var places []string
-	for _, f := range trace {
-		if at := location(f.Loc); f.Loc.WithCode() && (len(places) == 0 || places[len(places)-1] != at) {
+	for _, f := range slices.Backward(trace) {
+		if at := location(f.Loc, shown); f.Loc.WithCode() && (len(places) == 0 || places[len(places)-1] != at) {
 			places = append(places, at)
 		}
 	}
@@ -120,15 +127,26 @@ func frames(trace []jsonnet.TraceFrame) (where, way string) {
 	return places[0], way
 }
 
-func location(loc ast.LocationRange) string {
+func location(loc ast.LocationRange, shown func(string) string) string {
 	if !loc.WithCode() {
-		return loc.FileName
+		return shown(loc.FileName)
 	}
-	return fmt.Sprintf("%s:%d:%d", loc.FileName, loc.Begin.Line, loc.Begin.Column)
+	return fmt.Sprintf("%s:%d:%d", shown(loc.FileName), loc.Begin.Line, loc.Begin.Column)
 }
 
-var missingArgument = regexp.MustCompile(`^(?:[Mm]issing argument|function parameter) ['"]?([A-Za-z_][A-Za-z0-9_]*)`)
-var missingVariable = regexp.MustCompile(`^[Uu]ndefined external variable: ([A-Za-z_][A-Za-z0-9_]*)`)
+// plainMessage writes a message of the interpreter as ours are: it begins small and has no full stop.
+func plainMessage(s string) string {
+	s = strings.TrimSuffix(strings.TrimSpace(s), ".")
+	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z' {
+		return strings.ToLower(s[:1]) + s[1:]
+	}
+	return s
+}
+
+var (
+	missingArgument = regexp.MustCompile(`^[Mm]issing argument: ([A-Za-z_][A-Za-z0-9_]*)`)
+	missingVariable = regexp.MustCompile(`^[Uu]ndefined external variable: ([A-Za-z_][A-Za-z0-9_]*)`)
+)
 
 // hintFor names the remedy of the slips that are made on a command line.
 func hintFor(message, way string) string {
@@ -137,6 +155,9 @@ func hintFor(message, way string) string {
 	}
 	if m := missingVariable.FindStringSubmatch(message); m != nil {
 		return "give it with --ext-str " + m[1] + "=VALUE"
+	}
+	if strings.HasPrefix(message, "max stack frames") {
+		return "a function or an object may refer to itself without an end"
 	}
 	return way
 }

@@ -18,7 +18,7 @@ func Format(file, text string) (string, error) {
 	}
 	out, err := formatter.Format(file, text, formatter.DefaultOptions())
 	if err != nil {
-		return "", refuse(file, jsonnetError(err))
+		return "", refuse(file, jsonnetError(err, func(string) string { return file }))
 	}
 	again, err := formatter.Format(file, out, formatter.DefaultOptions())
 	if err != nil || again != out {

@@ -37,7 +37,9 @@ func (t *translator) elsewhere(p place, known []string) string {
 		}
 	}
 	for i := len(nodes) - 1; i >= 0; i-- {
-		if _, ok := nodes[i].props[key]; ok {
+		if _, ok := nodes[i].props[key]; ok && i == 0 {
+			return "it stands at the top level, beside agents"
+		} else if ok {
 			return "did you mean " + p[:i].in(key).String() + "?"
 		}
 	}

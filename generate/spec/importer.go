@@ -32,14 +32,14 @@ func (im *importer) Import(from, wanted string) (jsonnet.Contents, string, error
 	}
 	err := error(nil)
 	for _, c := range im.candidates(from, wanted) {
-		shown := path.Join(c.folder.shown, c.name)
-		if got, ok := im.cache[shown]; ok {
-			return got.contents, shown, nil
+		found := c.folder.key + c.name
+		if got, ok := im.cache[found]; ok {
+			return got.contents, found, nil
 		}
 		b, failed := im.readIn(c.folder, filepath.FromSlash(c.name))
 		if failed == nil {
 			c.contents = jsonnet.MakeContentsRaw(b)
-			return im.keep(shown, c)
+			return im.keep(found, c)
 		}
 		if err == nil || failed.Error() != missing {
 			err = failed
@@ -50,12 +50,12 @@ func (im *importer) Import(from, wanted string) (jsonnet.Contents, string, error
 
 const missing = "does not exist"
 
-func (im *importer) keep(shown string, i imported) (jsonnet.Contents, string, error) {
-	if got, ok := im.cache[shown]; ok {
+func (im *importer) keep(found string, i imported) (jsonnet.Contents, string, error) {
+	if got, ok := im.cache[found]; ok {
 		i = got
 	}
-	im.cache[shown] = i
-	return i.contents, shown, nil
+	im.cache[found] = i
+	return i.contents, found, nil
 }
 
 // candidates lists where a path may be, in the order of search.
@@ -103,7 +103,7 @@ func (im *importer) notFound(from, wanted string, err error) error {
 	}
 	places := []string{"beside the spec"}
 	if from != "" {
-		places[0] = "beside " + from
+		places[0] = "beside " + im.shown(from)
 	}
 	for _, f := range im.folders[1:] {
 		places = append(places, "in "+f.shown)

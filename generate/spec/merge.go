@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -98,42 +97,20 @@ func complete(doc any, builtin map[string]any) any {
 	return schema().root.fill(root)
 }
 
-// dropped marks a faulty value until sweep takes it out.
-type dropped struct{}
-
-// without returns doc less what is at the given places, so that the checks that follow see valid values only. It
-// changes doc.
+// without returns doc less what is at the given places, so that the checks that follow see valid values only. For a
+// faulty item its whole list goes, since the places of the others would move. It changes doc.
 func without(doc any, places []place) any {
 	for _, p := range places {
+		for len(p) > 0 && strings.HasPrefix(p[len(p)-1], "[") {
+			p = p[:len(p)-1]
+		}
 		if len(p) == 0 {
 			return map[string]any{}
 		}
 		parent, _ := get(doc, p[:len(p)-1])
-		last := p[len(p)-1]
-		switch v := parent.(type) {
-		case map[string]any:
-			delete(v, last)
-		case []any:
-			if i, err := strconv.Atoi(strings.Trim(last, "[]")); err == nil && i < len(v) {
-				v[i] = dropped{}
-			}
+		if m, ok := parent.(map[string]any); ok {
+			delete(m, p[len(p)-1])
 		}
-	}
-	return sweep(doc)
-}
-
-func sweep(doc any) any {
-	switch v := doc.(type) {
-	case map[string]any:
-		for k, item := range v {
-			v[k] = sweep(item)
-		}
-	case []any:
-		v = slices.DeleteFunc(v, func(item any) bool { return item == dropped{} })
-		for i, item := range v {
-			v[i] = sweep(item)
-		}
-		return v
 	}
 	return doc
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,8 +96,11 @@ func (s *schemas) parse(m map[string]any) *node {
 // at returns the object at a pointer such as "#/$defs/size" or "fleet.schema.json#/properties/uids".
 func (s *schemas) at(pointer string) map[string]any {
 	_, pointer, _ = strings.Cut(pointer, "#")
+	if plain, err := url.PathUnescape(pointer); err == nil {
+		pointer = plain
+	}
 	var v = s.raw
-	for _, step := range strings.Split(strings.Trim(pointer, "/"), "/") {
+	for step := range strings.SplitSeq(strings.Trim(pointer, "/"), "/") {
 		m, ok := v.(map[string]any)
 		if ok && step != "" {
 			v = m[unescapePointer.Replace(step)]
@@ -106,7 +110,7 @@ func (s *schemas) at(pointer string) map[string]any {
 	return m
 }
 
-var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~", "%5E", "^", "%5B", "[", "%5D", "]", "%7B", "{", "%7D", "}")
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
 
 func texts(v any) []string {
 	if one, ok := v.(string); ok {
@@ -161,7 +165,7 @@ func (n *node) below(key string) *node {
 // keys returns the fixed keys, sorted.
 func (n *node) keys() []string { return slices.Sorted(maps.Keys(n.props)) }
 
-// decode turns a complete document into the types.
+// decode turns a complete document into the types. A mount without a target has that of its source.
 func decode(doc any) (*fleet.Fleet, error) {
 	b, err := json.Marshal(doc)
 	if err != nil {
@@ -172,6 +176,13 @@ func decode(doc any) (*fleet.Fleet, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(f); err != nil {
 		return nil, fmt.Errorf("cannot read the spec into its types: %w", err)
+	}
+	for _, a := range f.Agents {
+		for i, m := range a.Mounts {
+			if m.Target == "" {
+				a.Mounts[i].Target = m.Source
+			}
+		}
 	}
 	return f, nil
 }

@@ -27,15 +27,16 @@ type sources struct {
 	digests map[string]string
 }
 
-// folder is one place to read from.
+// folder is one place to read from. Its files are known by key and path, also to the spec itself (std.thisFile), so
+// that nothing depends on where the folders lie.
 type folder struct {
-	root   *os.Root
-	shown  string // how messages name it, "" for the spec's own
-	digest string // prefix of its files in the digests
-	path   string
+	root  *os.Root
+	key   string // "" for the spec's own, "-J1/" and so on for library folders
+	shown string // how messages name it
+	path  string
 }
 
-// embeddedName begins the shown path of a library file.
+// embeddedName begins the name of a file of the embedded library.
 const embeddedName = "(fleet)/"
 
 func openSources(o Options) (*sources, error) {
@@ -44,14 +45,14 @@ func openSources(o Options) (*sources, error) {
 		file = filepath.Join(o.Dir, file)
 	}
 	s := &sources{spec: filepath.Base(file), digests: map[string]string{}}
-	if err := s.add(filepath.Dir(file), "", ""); err != nil {
+	if err := s.add(filepath.Dir(file), "", filepath.Dir(o.File)); err != nil {
 		return nil, fmt.Errorf("cannot open the spec's folder: %w", err)
 	}
 	for i, dir := range o.JPath {
 		if !filepath.IsAbs(dir) {
 			dir = filepath.Join(o.Dir, dir)
 		}
-		if err := s.add(dir, o.JPath[i], fmt.Sprintf("-J%d/", i+1)); err != nil {
+		if err := s.add(dir, fmt.Sprintf("-J%d/", i+1), o.JPath[i]); err != nil {
 			s.close()
 			return nil, fmt.Errorf("cannot open the library folder of -J: %w", err)
 		}
@@ -59,12 +60,12 @@ func openSources(o Options) (*sources, error) {
 	return s, nil
 }
 
-func (s *sources) add(dir, shown, digest string) error {
+func (s *sources) add(dir, key, shown string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	s.folders = append(s.folders, folder{root: root, shown: shown, digest: digest, path: filepath.Clean(dir)})
+	s.folders = append(s.folders, folder{root: root, key: key, shown: shown, path: filepath.Clean(dir)})
 	return nil
 }
 
@@ -72,6 +73,19 @@ func (s *sources) close() {
 	for _, f := range s.folders {
 		_ = f.root.Close() // only read from
 	}
+}
+
+// shown returns how messages name a file that is known by key and path.
+func (s *sources) shown(name string) string {
+	if strings.HasPrefix(name, embeddedName) {
+		return name
+	}
+	for _, f := range s.folders[1:] {
+		if rest, ok := strings.CutPrefix(name, f.key); ok {
+			return filepath.Join(f.shown, rest)
+		}
+	}
+	return filepath.Join(s.folders[0].shown, name)
 }
 
 // readOwn returns a file of the spec's folder. The path must be relative and must not lead out, also not by a link.
@@ -87,7 +101,7 @@ func (s *sources) readIn(f folder, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.digests[f.digest+filepath.ToSlash(filepath.Clean(name))] = digest(b)
+	s.digests[f.key+filepath.ToSlash(filepath.Clean(name))] = digest(b)
 	return b, nil
 }
 
@@ -103,6 +117,9 @@ func readRegular(root *os.Root, name string) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, plainError(err)
+	}
+	if info.IsDir() {
+		return nil, errors.New("is a folder")
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("is not a regular file")
@@ -123,8 +140,6 @@ func plainError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("does not exist")
-	case errors.Is(err, syscall.EISDIR):
-		return errors.New("is a folder")
 	case strings.Contains(of.Err.Error(), "escapes"): // os.Root has no exported error for it
 		return errOutside
 	}

@@ -66,7 +66,7 @@ func badCharacter(c rune, multi bool) (why, hint string) {
 	case multi && (c == '\n' || c == '\t'):
 		return "", ""
 	case c == '\n':
-		return "must be one line, has a newline", "put longer text into prompt or instructions"
+		return "must be one line, has a newline", "only prompts, instructions and scripts have several lines"
 	case c == '\r' && multi:
 		return "must not hold a carriage return, has one", "write line ends as LF, as in: sed -i 's/\\r$//' FILE"
 	case unicode.IsControl(c):

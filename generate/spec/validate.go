@@ -70,12 +70,14 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 		}
 		return
 	case *kind.Type:
-		if _, ofMap := at["properties"]; isNot == "" || ofMap || at["patternProperties"] != nil {
-			isNot = "must be " + typeNames(at, k.Want) + ", is " + valueType(value)
-		} else if !strings.HasPrefix(isNot, "must") {
-			isNot = show(value) + " " + isNot
+		message := "must be " + typeNames(at, k.Want) + ", is " + valueType(value)
+		if isNot != "" && isScalar(value) && at["patternProperties"] == nil {
+			message = show(value) + " " + isNot
 		}
-		t.refuse(p, isNot, hint)
+		if at["patternProperties"] != nil {
+			hint = "" // it is about the keys
+		}
+		t.refuse(p, message, hint)
 	case *kind.Enum:
 		t.refuse(p, show(value)+" is not one of "+showList(k.Want), closest(value, k.Want))
 	case *kind.Pattern, *kind.MinLength:
@@ -85,8 +87,10 @@ func (t *translator) leaf(e *jsonschema.ValidationError) {
 			return
 		}
 		t.refuse(p, show(value)+" "+isNot, hint)
+	case *kind.MinProperties:
+		t.refuse(p, "must not be empty", example(at))
 	default:
-		t.refuse(p, bound(e.ErrorKind, value), hint)
+		t.refuse(p, bound(e.ErrorKind, value), "")
 	}
 }
 
@@ -97,6 +101,14 @@ func (t *translator) refuse(p place, message, hint string) {
 	}
 	t.faulty = append(t.faulty, p)
 	t.found.error(p, message, hint)
+}
+
+// example returns a hint with the first example of a place.
+func example(at map[string]any) string {
+	if list, ok := at["examples"].([]any); ok && len(list) > 0 {
+		return "such as " + show(list[0])
+	}
+	return ""
 }
 
 func (t *translator) required(p place, missing []string) {
@@ -131,8 +143,6 @@ func bound(k jsonschema.ErrorKind, value any) string {
 		return fmt.Sprintf("must have at least %d items, has %d", k.Want, k.Got)
 	case *kind.MaxProperties:
 		return fmt.Sprintf("must have at most %d keys, has %d", k.Want, k.Got)
-	case *kind.MinProperties:
-		return fmt.Sprintf("must have at least %d, has %d", k.Want, k.Got)
 	case *kind.UniqueItems:
 		return fmt.Sprintf("items %d and %d are the same", k.Duplicates[0], k.Duplicates[1])
 	}
@@ -141,7 +151,9 @@ func bound(k jsonschema.ErrorKind, value any) string {
 
 // typeNames says in a person's words what types a place takes.
 func typeNames(at map[string]any, want []string) string {
-	if name, ok := at["x-type"].(string); ok {
+	if name, ok := at["x-type"].(string); ok && strings.HasPrefix(name, "list") {
+		return "a " + name
+	} else if ok {
 		return name
 	}
 	names := make([]string, len(want))
@@ -165,6 +177,14 @@ func typeName(schemaType string) string {
 		return "a whole number"
 	}
 	return "a " + schemaType
+}
+
+func isScalar(v any) bool {
+	switch v.(type) {
+	case map[string]any, []any, nil:
+		return false
+	}
+	return true
 }
 
 // valueType says what a value is, with the value where it is short.
