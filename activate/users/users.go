@@ -98,3 +98,10 @@ func each(path string, do func(fields []string)) error {
 	}
 	return nil
 }
+
+// Known reports whether the host has the user.
+func Known(root, user string) (bool, error) {
+	found := false
+	err := each(root+"/etc/passwd", func(f []string) { found = found || f[0] == user })
+	return found, err
+}

@@ -84,7 +84,7 @@ func newRootCmd(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f := root.PersistentFlags()
-	f.StringVarP(&a.dir, "dir", "C", ".", "work in this folder")
+	f.StringVarP(&a.dir, "chdir", "C", ".", "work in this folder")
 	f.StringVarP(&a.file, "file", "f", "", "the spec (default fleet.jsonnet; .json and .yaml work too)")
 	f.StringVar(&a.project, "project", "", "the project to act on (default: the only one)")
 	f.BoolVar(&a.json, "json", false, "print results as JSON")

@@ -18,8 +18,8 @@ import (
 // Change is one difference between a golden tree and a generation.
 type Change struct {
 	Path string `json:"path"`
-	Kind string `json:"kind"` // added, removed, changed: what the generation does to the golden tree
-	Diff string `json:"diff"` // unified
+	Kind string `json:"kind"`           // added, removed, changed: what the generation does to the golden tree
+	Diff string `json:"diff,omitempty"` // unified
 }
 
 // Compare returns how files differ from the golden tree in dir, sorted by path. Modes are not compared, since git keeps

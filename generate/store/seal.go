@@ -3,19 +3,12 @@
 package store
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fleet/generate/artifact"
 	"fleet/schemas/manifest"
-)
-
-// Names of the lists that a host checks a generation by, in the form of sha256sum(1).
-const (
-	FilesList = "files.sha256" // every regular file but the manifest and this list, by path inside the generation
-	StoreList = "store.sha256" // what units name in the host's store, by absolute path
 )
 
 // Sealed is a complete generation in memory.
@@ -29,26 +22,29 @@ func InStore(p artifact.Path) bool {
 	return strings.HasPrefix(string(p), "agents/") || strings.HasPrefix(string(p), "libexec/")
 }
 
-// Seal adds the lists and the manifest to the tree. m brings everything but Files and ID.
+// Seal adds the check lists and the manifest to the tree. m brings everything but Version, Files and ID.
 func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
-	if err := t.Add(storeList(t)); err != nil {
-		return nil, err
-	}
-	if err := t.Add(filesList(t)); err != nil {
-		return nil, err
-	}
-	files := t.Files()
-	m.Files = make([]manifest.File, 0, len(files))
-	for _, f := range files {
+	m.Version = manifest.Version
+	m.Files = nil
+	for _, f := range t.Files() {
 		m.Files = append(m.Files, entry(f))
 	}
-	m.Version = manifest.Version
+	lists := []artifact.File{
+		artifact.Text(manifest.StoreSumName, string(manifest.StoreSum(m.Files))),
+	}
+	m.Files = append(m.Files, entry(lists[0]))
+	lists = append(lists, artifact.Text(manifest.FilesSumName, string(manifest.FilesSum(m.Files))))
+	m.Files = append(m.Files, entry(lists[1]))
+	slices.SortFunc(m.Files, func(a, b manifest.File) int { return strings.Compare(a.Path, b.Path) })
 	m.ID = manifest.ComputeID(m.Files)
-	data, err := encode(m)
+	if r := m.Check(); r.Failed() {
+		return nil, fmt.Errorf("the generation would not be valid: %w", r.Err())
+	}
+	data, err := manifest.Encode(&m)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.Add(artifact.Text(manifest.FileName, string(data))); err != nil {
+	if err := t.Add(append(lists, artifact.Text(manifest.FileName, string(data)))...); err != nil {
 		return nil, err
 	}
 	return &Sealed{Manifest: m, Files: t.Files()}, nil
@@ -56,52 +52,13 @@ func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 
 func entry(f artifact.File) manifest.File {
 	if f.Link != "" {
-		return manifest.File{Path: string(f.Path), Mode: "link", Link: f.Link}
+		return manifest.File{Path: string(f.Path), Mode: manifest.ModeLink, Link: f.Link}
 	}
 	e := manifest.File{
-		Path: string(f.Path), Mode: fmt.Sprintf("%04o", f.Mode), SHA256: f.Digest(), Size: int64(len(f.Data)),
+		Path: string(f.Path), Mode: manifest.Octal(f.Mode), SHA256: f.Digest(), Size: int64(len(f.Data)),
 	}
 	if InStore(f.Path) {
 		e.Store = f.StoreName()
 	}
 	return e
-}
-
-func storeList(t *artifact.Tree) artifact.File {
-	var b strings.Builder
-	seen := map[string]bool{}
-	for _, f := range t.Files() {
-		if f.Link == "" && InStore(f.Path) && !seen[f.StorePath()] {
-			seen[f.StorePath()] = true
-			fmt.Fprintf(&b, "%s  %s\n", f.Digest(), f.StorePath())
-		}
-	}
-	return artifact.Text(StoreList, b.String())
-}
-
-func filesList(t *artifact.Tree) artifact.File {
-	var b strings.Builder
-	for _, f := range t.Files() {
-		if f.Link != "" {
-			continue
-		}
-		// sha256sum marks a line whose name has a backslash by a leading one and doubles those in the name.
-		name, mark := string(f.Path), ""
-		if strings.Contains(name, `\`) {
-			name, mark = strings.ReplaceAll(name, `\`, `\\`), `\`
-		}
-		fmt.Fprintf(&b, "%s%s  %s\n", mark, f.Digest(), name)
-	}
-	return artifact.Text(FilesList, b.String())
-}
-
-func encode(m manifest.Manifest) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(m); err != nil {
-		return nil, fmt.Errorf("encode manifest: %w", err)
-	}
-	return b.Bytes(), nil
 }

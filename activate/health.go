@@ -1,0 +1,186 @@
+package activate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/activate/plan"
+	"fleet/activate/probe"
+	"fleet/activate/safefile"
+	"fleet/schemas/manifest"
+)
+
+// healthEvery is how often the health window looks.
+const healthEvery = 250 * time.Millisecond
+
+// watchHealth (P11) holds the window: what was started stays up and is not started again, each started agent beats,
+// and containment holds. A lack of internet is no fault.
+func (r *run) watchHealth(ctx context.Context) error {
+	watched, err := r.watched(ctx)
+	if err != nil {
+		return err
+	}
+	window := time.Duration(r.to.manifest.Activation.Health) * time.Second
+	end := time.Now().Add(window)
+	probes := make(chan error, 1)
+	go func() { probes <- r.probe(ctx) }()
+	silent := r.started()
+	for first := true; first || time.Now().Before(end); first = false {
+		if err := r.ask(ctx); err != nil {
+			return err
+		}
+		if err := r.stillUp(ctx, watched); err != nil {
+			return err
+		}
+		silent = slices.DeleteFunc(silent, r.beats)
+		time.Sleep(min(healthEvery, max(0, time.Until(end))))
+	}
+	if err := <-probes; err != nil {
+		return err
+	}
+	if len(silent) > 0 {
+		return fmt.Errorf("no heartbeat within %s of %s\n  hint: journalctl -u %s", window, agentKeys(silent), silent[0].Unit)
+	}
+	return r.stillUp(ctx, watched)
+}
+
+func agentKeys(agents []manifest.Agent) string {
+	var keys []string
+	for _, a := range agents {
+		keys = append(keys, a.Key)
+	}
+	return strings.Join(keys, ", ")
+}
+
+// watch is a unit that must stay as it is.
+type watch struct {
+	unit       string
+	invocation string
+}
+
+// watched returns the services that this switch started and that run on. A service that ended well by itself, and one
+// that its socket or its timer starts, are none of them.
+func (r *run) watched(ctx context.Context) ([]watch, error) {
+	var out []watch
+	for _, job := range r.startJobs() {
+		if !strings.HasSuffix(job.Unit, ".service") {
+			continue
+		}
+		u, err := r.host.Systemd.Unit(ctx, job.Unit)
+		if err != nil {
+			return nil, err
+		}
+		if u.ActiveState == "inactive" && u.Result == "success" {
+			continue
+		}
+		out = append(out, watch{unit: job.Unit, invocation: u.InvocationID})
+	}
+	return out, nil
+}
+
+// stillUp reports the first watched unit that failed or that systemd had to start again. A service that exits 0 and is
+// started again by Restart= is well.
+func (r *run) stillUp(ctx context.Context, watched []watch) error {
+	for _, w := range watched {
+		u, err := r.host.Systemd.Unit(ctx, w.unit)
+		if err != nil {
+			return err
+		}
+		bad := u.ActiveState == "failed" || u.Result != "success" && u.Result != ""
+		if bad || u.InvocationID != w.invocation && u.NRestarts > 0 && u.ExecMainStatus != 0 {
+			return fmt.Errorf("%s does not stay up (%s, %s)%s", w.unit, u.ActiveState, u.Result,
+				r.host.Systemd.LastLines(ctx, w.unit))
+		}
+	}
+	return nil
+}
+
+// started returns the agents that this switch started.
+func (r *run) started() []manifest.Agent {
+	var out []manifest.Agent
+	for _, a := range r.to.manifest.Agents {
+		for _, s := range r.plan.Units {
+			if s.Unit == a.Unit && (s.Action == plan.Start || s.Action == plan.Restart) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// beats reports whether the agent has beaten since the switch began. Its folder is its own: only the time stamp counts.
+func (r *run) beats(a manifest.Agent) bool {
+	d, err := safefile.Open(r.profile.AgentOwn(a.Key))
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	info, err := d.Stat("beat")
+	return err == nil && !info.Time.Before(r.began.Add(-time.Second))
+}
+
+// probe runs each started agent's containment probe, a unit with the agent's own sandbox.
+func (r *run) probe(ctx context.Context) error {
+	for _, a := range r.started() {
+		if _, err := Probe(ctx, r.host, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Probe tries as an agent, in its sandbox, what an agent must not be able to do. The error says what was not refused;
+// a probe that ended by a signal counts against the agent.
+func Probe(ctx context.Context, h Host, a manifest.Agent) ([]probe.Result, error) {
+	unit := fmt.Sprintf("fleet-%s-%s-probe.service", h.Layout.Project, a.Key)
+	res := h.Systemd.StartAndWait(ctx, h.Effects, unit, probeTime)
+	results, err := probeResults(filepath.Join(h.Layout.Run(), probeName, a.Key))
+	switch {
+	case err == nil && res.OK():
+		return results, nil
+	case len(probe.Breaches(results)) > 0:
+		return results, fmt.Errorf("containment of %s: %s", a.Key, probe.Summary(results))
+	}
+	return results, fmt.Errorf("containment of %s: %s", a.Key, h.Systemd.Explain(ctx, res))
+}
+
+// probeOutput bounds what a probe prints: systemd opens the file, in a folder of root's, and the sandboxed process only
+// writes to it.
+const probeOutput = 256 << 10
+
+func probeResults(path string) ([]probe.Result, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []probe.Result
+	for d := json.NewDecoder(io.LimitReader(f, probeOutput)); ; {
+		var r probe.Result
+		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return out, fmt.Errorf("read what the probe printed: %w", err)
+		}
+		out = append(out, r)
+	}
+}
+
+// probeTime bounds a probe; its attempts take milliseconds each where the walls hold.
+const probeTime = 60 * time.Second
+
+// probeName names the tool's copy that the probe units run, and the folder of what they print.
+const probeName = "probe"
+
+// placeProbe puts a copy of the tool where the probe units look for it.
+func (r *run) placeProbe() error {
+	return copyTool(r.host.Effects, r.host.Tool, filepath.Join(r.profile.State(), probeName))
+}

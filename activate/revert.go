@@ -1,0 +1,134 @@
+package activate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"fleet/activate/detach"
+	"fleet/activate/install"
+	"fleet/activate/profile"
+	"fleet/activate/system"
+	"fleet/schemas/state"
+)
+
+// revertTime bounds the way back: it stops and starts what a switch does.
+const revertTime = 10 * time.Minute
+
+// revert brings back what was live, by the same script that the dead man runs: one way back, used and tested always. It
+// gets a context of its own, since the run's may be what ended.
+func (r *run) revert(cause error) detach.Result {
+	ctx, cancel := context.WithTimeout(context.Background(), revertTime)
+	defer cancel()
+	r.host.Log("     %v", cause)
+	r.host.Log("     going back to %s", r.fromText())
+	if r.txn == nil {
+		r.dropImport()
+		return refused(cause)
+	}
+	if err := r.goBack(ctx); err != nil {
+		return detach.Result{Status: StatusPerson, Message: fmt.Sprintf("%v\nand the way back failed: %v\n"+
+			"  hint: the dead man tries again; see journalctl -u %s", cause, err, r.txn.Timer)}
+	}
+	if err := r.remember(r.verdict(cause), cause.Error()); err != nil {
+		r.host.Log("write the history: %v", err)
+	}
+	if err := r.profile.RemoveTxn(r.txn.Nonce); err != nil {
+		r.host.Log("remove the record: %v", err)
+	}
+	return detach.Result{Status: StatusReverted, Generation: r.fromNumber(),
+		Message: fmt.Sprintf("%v\nrolled back: %s runs", cause, r.fromText())}
+}
+
+// verdict tells a generation that failed by itself, which is marked and refused from then on, from one that was taken
+// back for a reason that lies elsewhere.
+func (r *run) verdict(cause error) string {
+	failed := map[string]bool{"P9": true, "P10": true, "P11": true}
+	if errors.Is(cause, errAborted) || errors.Is(cause, syscall.ENOSPC) || !failed[r.txn.Phase] {
+		return state.ResultAborted
+	}
+	return state.ResultReverted
+}
+
+func (r *run) fromText() string {
+	if r.from == nil {
+		return "nothing, as before the first switch"
+	}
+	return fmt.Sprintf("generation %d (%s)", r.from.number, r.from.manifest.ID.Short())
+}
+
+// goBack runs the revert script for this run's record, then takes the dead man away.
+func (r *run) goBack(ctx context.Context) error {
+	script, err := install.Revert(r.host.Effects, r.profile.Layout, r.txn.Nonce)
+	if err != nil {
+		return err
+	}
+	if err := runRevert(ctx, r.host.Effects, script, r.txn.Nonce); err != nil {
+		return err
+	}
+	return r.host.Systemd.DisarmTimer(ctx, r.host.Effects, r.txn.Timer)
+}
+
+// runRevert runs the script in this process's place in the order of things: it holds the lock and is not killed.
+func runRevert(ctx context.Context, fx system.Effects, script, nonce string) error {
+	return system.Run(ctx, fx, "run the revert script", "/bin/sh", script, nonce, "held")
+}
+
+// recover ends what a killed run left: a switch that passed its commit point is finished, any other one is undone.
+func (r *run) recover(ctx context.Context) error {
+	left, err := r.profile.Unfinished()
+	if err != nil {
+		return err
+	}
+	for _, u := range left {
+		if u.Txn == nil {
+			return fmt.Errorf("the record of an unfinished switch cannot be read: %w\n  hint: move %s away after a look at it",
+				u.Err, r.profile.TxnFile(u.Nonce))
+		}
+		r.host.Log("     ending the unfinished switch to generation %d (%s)", u.Txn.To, u.Txn.Phase)
+		if err := r.end(ctx, u); err != nil {
+			return fmt.Errorf("end the unfinished switch %s: %w", u.Nonce, err)
+		}
+	}
+	return nil
+}
+
+func (r *run) end(ctx context.Context, u profile.Unfinished) error {
+	t := u.Txn
+	if !u.Committed && !u.Reverted {
+		script, err := install.Revert(r.host.Effects, r.profile.Layout, t.Nonce)
+		if err != nil {
+			return err
+		}
+		if err := runRevert(ctx, r.host.Effects, script, t.Nonce); err != nil {
+			return err
+		}
+	}
+	if err := r.host.Systemd.DisarmTimer(ctx, r.host.Effects, t.Timer); err != nil {
+		return err
+	}
+	if err := r.rememberEnd(t, u.Committed); err != nil {
+		return err
+	}
+	return r.profile.RemoveTxn(t.Nonce)
+}
+
+// rememberEnd appends how an unfinished switch ended. What did not fail by itself is no mark against the generation.
+func (r *run) rememberEnd(t *state.Txn, committed bool) error {
+	st, err := r.profile.LoadState()
+	if err != nil {
+		return err
+	}
+	e := state.Event{
+		Time: time.Now().UTC(), Action: t.Action, From: t.From, To: t.To, ID: t.ID, Nonce: t.Nonce,
+		Result: state.ResultAborted, Reason: "interrupted in " + t.Phase,
+	}
+	if committed {
+		e.Result, e.Reason = state.ResultOK, ""
+		st.Confirm(t.To)
+	}
+	st.Append(e)
+	return r.profile.SaveState(st)
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"fleet/generate/store"
+)
+
+func newBuildCmd(a *app) *cobra.Command {
+	var b buildFlags
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Compile the spec into generations/N",
+		Long: `Build compiles the spec into an immutable generation below generations/ and points generations/latest at it.
+Content that is the newest already makes no new one. Where golden/PROJECT/tree exists it is brought up to date.
+
+It needs no root and changes nothing but these folders and the lock beside the spec.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.build(cmd, &b) },
+	}
+	b.add(cmd)
+	return cmd
+}
+
+func (a *app) build(cmd *cobra.Command, b *buildFlags) error {
+	c, err := a.compile(cmd.Context(), b)
+	if err != nil {
+		return err
+	}
+	w, err := store.Write(a.generations(), c.Sealed)
+	if err != nil {
+		return fmt.Errorf("write generation: %w", err)
+	}
+	if err := a.refreshGolden(c.Fleet.Project, c.Sealed); err != nil {
+		return err
+	}
+	gone, err := store.Prune(a.generations(), c.Fleet.Retention.Generations)
+	if err != nil {
+		return fmt.Errorf("remove old generations: %w", err)
+	}
+	for _, n := range gone {
+		a.log.Debugf("removed generations/%d", n)
+	}
+	text := fmt.Sprintf("generations/%d  %s  %d agents, %d files", w.Number, w.ID.Short(), len(c.Fleet.Agents), len(c.Sealed.Files))
+	if !w.Changed {
+		text = fmt.Sprintf("generations/%d  %s  nothing changed", w.Number, w.ID.Short())
+	}
+	return a.result(w, text)
+}
+
+// refreshGolden rewrites the golden tree where the project keeps one.
+func (a *app) refreshGolden(project string, s *store.Sealed) error {
+	dir := a.goldenTree("", project)
+	if _, err := os.Stat(dir); err != nil {
+		return nil
+	}
+	changes, err := store.WriteGolden(dir, s.Files)
+	if err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		a.log.Infof("golden/%s/tree: %d files changed; review with git diff", project, len(changes))
+	}
+	return nil
+}

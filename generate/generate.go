@@ -1,0 +1,102 @@
+// Package generate compiles a spec into a generation. It is a pure function of the spec, the lock and the target: no
+// clock, host, environment or network shows in its output.
+package generate
+
+import (
+	"context"
+	"fmt"
+
+	"fleet/generate/artifact"
+	"fleet/generate/model"
+	"fleet/generate/nft"
+	"fleet/generate/reportmd"
+	"fleet/generate/runner"
+	"fleet/generate/settings"
+	"fleet/generate/spec"
+	"fleet/generate/store"
+	"fleet/generate/sudoers"
+	"fleet/generate/sysusers"
+	"fleet/generate/unit"
+	"fleet/schemas/lock"
+	"fleet/schemas/report"
+)
+
+// Options say what to compile.
+type Options struct {
+	Spec   spec.Options
+	Lock   []byte // content of .fleet.lock.json, empty where there is none
+	Avoid  []int  // UIDs that new users must not get
+	Target string // GOOS/GOARCH
+}
+
+// Compiled is a generation in memory.
+type Compiled struct {
+	Fleet       *model.Fleet
+	Sealed      *store.Sealed
+	Lock        []byte // content that the lock must have
+	LockChanged bool
+	Report      report.Report // warnings
+}
+
+// Compile runs the whole pipeline. A spec or a lock at fault gives a *report.Err with all that is wrong.
+func Compile(ctx context.Context, o Options) (*Compiled, error) {
+	loaded, err := spec.Load(ctx, o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	project := loaded.Fleet.Project
+	locked := lock.New()
+	if len(o.Lock) > 0 {
+		if locked, err = lock.Parse(o.Lock); err != nil {
+			return nil, err
+		}
+	}
+	changed, err := locked.Assign(project, model.Users(loaded.Fleet), loaded.Fleet.UIDs, o.Avoid)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Resolve(loaded.Fleet, locked.Users(project))
+	if err != nil {
+		return nil, err
+	}
+	tree, err := Render(m)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := store.Seal(tree, describe(m, tree, loaded, o.Target))
+	if err != nil {
+		return nil, err
+	}
+	return &Compiled{
+		Fleet: m, Sealed: sealed, Lock: locked.Format(), LockChanged: changed, Report: loaded.Report,
+	}, nil
+}
+
+// renderers in the order in which they may refer to each other's files.
+var renderers = []struct {
+	name   string
+	render func(*model.Fleet, *artifact.Tree) ([]artifact.File, error)
+}{
+	{"settings", settings.Render},
+	{"runner", runner.Render},
+	{"firewall", nft.Render},
+	{"sudoers", sudoers.Render},
+	{"users", sysusers.Render},
+	{"units", unit.Render},
+	{"report", reportmd.Render},
+}
+
+// Render returns every file of a generation but its lists and its manifest.
+func Render(m *model.Fleet) (*artifact.Tree, error) {
+	tree := artifact.NewTree()
+	for _, r := range renderers {
+		files, err := r.render(m, tree)
+		if err != nil {
+			return nil, fmt.Errorf("render %s: %w", r.name, err)
+		}
+		if err := tree.Add(files...); err != nil {
+			return nil, fmt.Errorf("render %s: %w", r.name, err)
+		}
+	}
+	return tree, nil
+}

@@ -1,0 +1,43 @@
+package unit
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"fleet/generate/artifact"
+	"fleet/schemas/fleet"
+	"fleet/schemas/manifest"
+)
+
+// Describe returns what a manifest says of a unit's file.
+func Describe(f artifact.File) manifest.Unit {
+	out := manifest.Unit{Name: path.Base(string(f.Path)), OnChange: manifest.OnChangeRestart, Digest: Digest(f.Data)}
+	for line := range strings.Lines(string(f.Data)) {
+		line = strings.TrimSuffix(line, "\n")
+		if v, ok := strings.CutPrefix(line, "X-Fleet-Agent="); ok {
+			out.Agent = v
+		}
+		if v, ok := strings.CutPrefix(line, "X-Fleet-OnChange="); ok {
+			out.OnChange = v
+		}
+	}
+	return out
+}
+
+// Loosened returns the extra directives that give an agent more than the sandbox does, as KEY=VALUE, sorted.
+func Loosened(s fleet.Systemd) []string {
+	var out []string
+	for section, keys := range map[string]map[string][]string{"Unit": s.Unit, "Service": s.Service} {
+		for key, values := range keys {
+			if class, known := fleet.Directive(section, key); known && class != fleet.Loosens {
+				continue
+			}
+			for _, v := range values {
+				out = append(out, key+"="+v)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}

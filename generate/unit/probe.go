@@ -1,0 +1,52 @@
+package unit
+
+import (
+	"time"
+
+	"fleet/generate/model"
+)
+
+// probeLimit bounds the attempts; where the walls hold each takes milliseconds.
+const probeLimit = 45 * time.Second
+
+// probe makes the oneshot that tries, as the agent and in its own sandbox, what an agent must not be able to do. The
+// activator starts it in the health window, an operator by hand; systemd opens the file for what it prints.
+func (b *builder) probe(a *model.Agent) {
+	u := b.unit(b.m.ProbeUnit(a.Key), agentPath(a, ""))
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": containment probe of agent "+a.Key)
+	b.owned(s, a, "manual")
+	b.contained(s, a)
+	s.Int("StartLimitIntervalSec", 0)
+
+	s = u.Section("Service")
+	s.Words("Type", "oneshot")
+	s.Span("TimeoutStartSec", probeLimit)
+	s.Span("TimeoutStopSec", 5*time.Second)
+	s.Words("KillMode", "control-group")
+	b.sandbox(s, a, box{})
+	s.Bind(Bind{Source: b.m.ProbeProgram()})
+	b.environment(s, a)
+	s.Words("StandardInput", "null")
+	s.Words("StandardOutput", "truncate:"+b.m.ProbeDir()+"/"+a.Key)
+	s.Words("StandardError", "journal")
+	s.Words("SyslogLevelPrefix", "no")
+	b.assert(s, a, box{})
+	s.Exec("ExecStart", Command{Argv: append([]string{b.m.ProbeProgram(), "__probe", "--as"}, b.probeArgs(a)...)})
+	b.extras(u, a, "Service")
+}
+
+// probeArgs tell the probe whose homes and folders must be out of sight.
+func (b *builder) probeArgs(a *model.Agent) []string {
+	var out []string
+	if a.Isolation == model.User {
+		out = append(out, "--shared")
+	}
+	for i := range b.m.Agents {
+		if o := &b.m.Agents[i]; o.Key != a.Key {
+			out = append(out, "--other="+o.User, "--other-run="+b.m.AgentRun(o.Key))
+			break // one neighbour tells; naming all would change every agent's units with each new one
+		}
+	}
+	return out
+}
