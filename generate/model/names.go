@@ -34,6 +34,9 @@ func (f *Fleet) NetUnit(key string) UnitName { return f.Unit(key + "-net.service
 // AttachUnit is the template that gives an operator the agent's terminal; its instance is the number of a pty.
 func (f *Fleet) AttachUnit(key string) UnitName { return f.Unit(key + "-attach@.service") }
 
+// ProbeUnit tries as the agent, in its sandbox, what an agent must not be able to do.
+func (f *Fleet) ProbeUnit(key string) UnitName { return f.Unit(key + "-probe.service") }
+
 // JobService is the service of a schedule.
 func (f *Fleet) JobService(key, name string) UnitName {
 	return f.Unit(key + "-job-" + name + ".service")
@@ -70,6 +73,12 @@ func (f *Fleet) AgentOwn(key string) string { return f.AgentRun(key) + "/own" }
 
 // AgentRecords is the agent's persistent folder of session records and transcripts; the agent owns it.
 func (f *Fleet) AgentRecords(key string) string { return f.StateDir() + "/records/" + key }
+
+// ProbeProgram is the copy of the tool that the probe units run; the activator puts it there.
+func (f *Fleet) ProbeProgram() string { return f.StateDir() + "/probe" }
+
+// ProbeDir is root's folder for what the probe units print.
+func (f *Fleet) ProbeDir() string { return f.RunDir() + "/probe" }
 
 // Home is the agent's home.
 func (a *Agent) Home() string { return "/home/" + a.User }
