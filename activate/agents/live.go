@@ -129,3 +129,8 @@ func (f *Fleet) jobServices(key string) []string {
 	slices.Sort(out)
 	return out
 }
+
+// Units returns the services whose output is the agent's: its own and those of its jobs.
+func (f *Fleet) Units(key string) []string {
+	return append([]string{"fleet-" + f.Project + "-" + key + ".service"}, f.jobServices(key)...)
+}

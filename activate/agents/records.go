@@ -12,12 +12,13 @@ import (
 	"fleet/activate/plaintext"
 	"fleet/activate/safefile"
 	"fleet/schemas/session"
+	"fleet/schemas/status"
 )
 
 // Limits of what is read of an agent's files.
 const (
 	recordsTail    = 256 << 10 // bytes: about a thousand sessions
-	transcriptTail = 4 << 20
+	TranscriptTail = 4 << 20
 	nowLimit       = 256
 )
 
@@ -44,6 +45,15 @@ func (f *Fleet) Sessions(key string, max int) ([]session.Record, error) {
 	all := session.All(text)
 	slices.Reverse(all)
 	return all[:min(max, len(all))], nil
+}
+
+// Summaries returns records in the form of a status.
+func Summaries(records []session.Record) []status.Session {
+	out := []status.Session{}
+	for _, r := range records {
+		out = append(out, status.Session{N: r.N, Kind: r.Kind, Job: r.Job, Start: r.Start, End: r.End, Result: r.Result, Cost: r.CostUSD})
+	}
+	return out
 }
 
 // Signs is what the agent's own folder in /run tells. The agent can write all of it.
@@ -85,7 +95,7 @@ func (f *Fleet) Transcript(key string, n int, each func(line string) error) (cut
 	if err != nil {
 		return false, f.noTranscript(key, n, err)
 	}
-	cut = len(text) == transcriptTail
+	cut = len(text) == TranscriptTail
 	if cut {
 		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
@@ -98,9 +108,9 @@ func (f *Fleet) Transcript(key string, n int, each func(line string) error) (cut
 }
 
 func transcript(d *safefile.Folder, n int) ([]byte, error) {
-	text, err := d.Tail(fmt.Sprintf("%s/%d.log", session.SessionsDir, n), transcriptTail)
+	text, err := d.Tail(fmt.Sprintf("%s/%d.log", session.SessionsDir, n), TranscriptTail)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.Tail(fmt.Sprintf("%s/%d.log", session.JobsDir, n), transcriptTail)
+		return d.Tail(fmt.Sprintf("%s/%d.log", session.JobsDir, n), TranscriptTail)
 	}
 	return text, err
 }

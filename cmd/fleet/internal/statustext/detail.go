@@ -56,15 +56,30 @@ func gitIdentity(g status.Git) string {
 	return plaintext.Line(fmt.Sprintf("%s <%s>", g.Name, g.Email))
 }
 
+// Sessions renders a list of sessions, "" for none.
+func (v View) Sessions(list []status.Session) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return sessionTable(list).Render(v.Width, v.Color)
+}
+
+// Jobs renders schedules of several agents.
+func (v View) Jobs(list []status.Job) string { return v.jobTable(list, true).Render(v.Width, v.Color) }
+
 func (v View) sessions(list []status.Session) []string {
 	if len(list) == 0 {
 		return nil
 	}
+	return v.block("sessions", sessionTable(list))
+}
+
+func sessionTable(list []status.Session) *table.Table {
 	t := &table.Table{Columns: []table.Column{{Title: "SESSION"}, {Title: "KIND", Rank: 2}, {Title: "START"}, {Title: "TOOK", Rank: 1}, {Title: "RESULT"}, {Title: "COST", Rank: 3}}}
 	for _, s := range list {
 		t.Rows = append(t.Rows, table.Cells(fmt.Sprintf("#%d", s.N), sessionKind(s), stamp(s.Start), took(s), orDash(plaintext.Short(s.Result, 20)), cost(s.Cost)))
 	}
-	return v.block("sessions", t)
+	return t
 }
 
 func sessionKind(s status.Session) string {
@@ -85,11 +100,10 @@ func (v View) jobs(list []status.Job) []string {
 	if len(list) == 0 {
 		return nil
 	}
-	return v.block("jobs", v.JobTable(list, false))
+	return v.block("jobs", v.jobTable(list, false))
 }
 
-// JobTable is also what `fleet jobs` prints.
-func (v View) JobTable(list []status.Job, withAgent bool) *table.Table {
+func (v View) jobTable(list []status.Job, withAgent bool) *table.Table {
 	t := &table.Table{Columns: []table.Column{{Title: "JOB"}, {Title: "NEXT"}, {Title: "LAST", Rank: 1}, {Title: "RESULT", Rank: 2}, {Title: "COST", Rank: 3}}}
 	if withAgent {
 		t.Columns = append([]table.Column{{Title: "AGENT"}}, t.Columns...)
