@@ -1,0 +1,5 @@
+//go:build machine
+
+package install
+
+const stride = 1
