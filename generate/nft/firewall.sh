@@ -138,6 +138,7 @@ hold() {
 	guardian=$!
 	echo $$ >"$run/ready"
 	wait "${child:-$guardian}" || :
+	[ ! -e "$run/stopping" ] || exit 0
 	die "firewall: the process that holds table $held is gone; $table still stands"
 }
 
