@@ -41,14 +41,12 @@ func (im *importer) Import(from, wanted string) (jsonnet.Contents, string, error
 			c.contents = jsonnet.MakeContentsRaw(b)
 			return im.keep(found, c)
 		}
-		if err == nil || failed.Error() != missing {
+		if err == nil || !errors.Is(failed, errMissing) {
 			err = failed
 		}
 	}
 	return jsonnet.Contents{}, "", im.notFound(from, wanted, err)
 }
-
-const missing = "does not exist"
 
 func (im *importer) keep(found string, i imported) (jsonnet.Contents, string, error) {
 	if got, ok := im.cache[found]; ok {
@@ -67,6 +65,9 @@ func (im *importer) candidates(from, wanted string) []imported {
 	by, ok := im.cache[from]
 	if !ok {
 		by.folder = im.folders[0]
+	}
+	if from == "" && wanted == im.spec {
+		return []imported{{folder: by.folder, name: wanted}}
 	}
 	out := []imported{{folder: by.folder, name: path.Join(path.Dir(by.name), wanted)}}
 	if !filepath.IsLocal(out[0].name) {
@@ -96,9 +97,13 @@ func (im *importer) inside(abs string) []imported {
 
 func (im *importer) notFound(from, wanted string, err error) error {
 	switch {
+	case from == "" && wanted == im.spec && errors.Is(err, errOutside):
+		return errors.New("is a link that leads out of its folder; name the file that it leads to")
+	case from == "" && wanted == im.spec:
+		return err
 	case err == nil || errors.Is(err, errOutside):
 		return fmt.Errorf("cannot import %q: it lies outside the spec's folder; give its folder with -J", wanted)
-	case err.Error() != missing:
+	case !errors.Is(err, errMissing):
 		return fmt.Errorf("cannot import %q: it %w", wanted, err)
 	}
 	places := []string{"beside the spec"}

@@ -69,16 +69,16 @@ func TestPlacesAreShownAsGiven(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err := Load(context.Background(), Options{Dir: dir, File: "sub/fleet.jsonnet", JPath: []string{"sub/lib"}})
+	_, err := Load(context.Background(), Options{Dir: dir, File: "sub/fleet.jsonnet", JPath: []string{"sub/lib", "sub/none"}})
 	if err == nil || !strings.HasPrefix(err.Error(), "sub/lib/x.libsonnet:1:6: unknown variable: b") {
 		t.Errorf("error %v", err)
 	}
 	_, err = Load(context.Background(), Options{Dir: dir, File: "sub/gone.jsonnet"})
-	if err == nil || !strings.HasPrefix(err.Error(), "sub/gone.jsonnet: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "sub/gone.jsonnet: does not exist") {
 		t.Errorf("error %v", err)
 	}
 	_, err = Load(context.Background(), Options{Dir: dir, File: "gone/fleet.jsonnet"})
-	if err == nil || !strings.Contains(err.Error(), "cannot open the spec's folder") {
+	if err == nil || !strings.Contains(err.Error(), "gone/fleet.jsonnet: its folder does not exist") {
 		t.Errorf("error %v", err)
 	}
 }

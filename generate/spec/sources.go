@@ -30,9 +30,9 @@ type sources struct {
 // folder is one place to read from. Its files are known by key and path, also to the spec itself (std.thisFile), so
 // that nothing depends on where the folders lie.
 type folder struct {
-	root  *os.Root
-	key   string // "" for the spec's own, "-J1/" and so on for library folders
-	shown string // how messages name it
+	root  *os.Root // nil for a library folder that does not exist, as JSONNET_PATH may name
+	key   string   // "" for the spec's own, "-J1/" and so on for library folders
+	shown string   // how messages name it
 	path  string
 }
 
@@ -46,15 +46,15 @@ func openSources(o Options) (*sources, error) {
 	}
 	s := &sources{spec: filepath.Base(file), digests: map[string]string{}}
 	if err := s.add(filepath.Dir(file), "", filepath.Dir(o.File)); err != nil {
-		return nil, fmt.Errorf("cannot open the spec's folder: %w", err)
+		return nil, fmt.Errorf("its folder %w", plainError(err))
 	}
 	for i, dir := range o.JPath {
 		if !filepath.IsAbs(dir) {
 			dir = filepath.Join(o.Dir, dir)
 		}
-		if err := s.add(dir, fmt.Sprintf("-J%d/", i+1), o.JPath[i]); err != nil {
+		if err := s.add(dir, fmt.Sprintf("-J%d/", i+1), o.JPath[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.close()
-			return nil, fmt.Errorf("cannot open the library folder of -J: %w", err)
+			return nil, fmt.Errorf("cannot open the library folder %s: %w", o.JPath[i], plainError(err))
 		}
 	}
 	return s, nil
@@ -62,16 +62,15 @@ func openSources(o Options) (*sources, error) {
 
 func (s *sources) add(dir, key, shown string) error {
 	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
 	s.folders = append(s.folders, folder{root: root, key: key, shown: shown, path: filepath.Clean(dir)})
-	return nil
+	return err
 }
 
 func (s *sources) close() {
 	for _, f := range s.folders {
-		_ = f.root.Close() // only read from
+		if f.root != nil {
+			_ = f.root.Close() // only read from
+		}
 	}
 }
 
@@ -97,6 +96,9 @@ func (s *sources) readIn(f folder, name string) ([]byte, error) {
 	if !filepath.IsLocal(name) {
 		return nil, errOutside
 	}
+	if f.root == nil {
+		return nil, errMissing
+	}
 	b, err := readRegular(f.root, name)
 	if err != nil {
 		return nil, err
@@ -105,8 +107,11 @@ func (s *sources) readIn(f folder, name string) ([]byte, error) {
 	return b, nil
 }
 
-// errOutside is the refusal of a path that leads out of the folders that may be read.
-var errOutside = errors.New("lies outside the spec's folder")
+// Why a file cannot be read, as messages say it.
+var (
+	errOutside = errors.New("lies outside the spec's folder")
+	errMissing = errors.New("does not exist")
+)
 
 func readRegular(root *os.Root, name string) ([]byte, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // does not wait for the writer of a FIFO
@@ -139,7 +144,7 @@ func plainError(err error) error {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("does not exist")
+		return errMissing
 	case strings.Contains(of.Err.Error(), "escapes"): // os.Root has no exported error for it
 		return errOutside
 	}

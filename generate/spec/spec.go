@@ -21,6 +21,7 @@ type Options struct {
 	TLACode map[string]string // the same, as Jsonnet
 	ExtStr  map[string]string // external variables, as text
 	ExtCode map[string]string // the same, as Jsonnet
+	Harness string            // replaces every agent's harness, with what belongs to the old one; "" leaves them
 	JPath   []string          // library folders in the order of search; the importing file's own folder comes first
 	Trace   io.Writer         // where std.trace writes; nil drops it
 }
@@ -48,7 +49,7 @@ func Load(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, found := check(doc, builtin, tree)
+	f, found := check(rehearsed(doc, o.Harness), builtin, tree)
 	r := found.report(o.File)
 	if r.Failed() {
 		return nil, r.Err()

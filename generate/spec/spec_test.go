@@ -106,6 +106,8 @@ func flags(t *testing.T, o *Options, line string) {
 	for i := 0; i+1 < len(words); i += 2 {
 		key, value, _ := strings.Cut(words[i+1], "=")
 		switch words[i] {
+		case "-f":
+			o.File = words[i+1]
 		case "-J":
 			o.JPath = append(o.JPath, words[i+1])
 		case "--tla-str":
