@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,6 @@ session. What an agent wrote is shown as printable text: escape sequences are ta
 	cmd.Flags().IntVarP(&f.lines, "lines", "n", 20, "lines of the journal")
 	cmd.Flags().BoolVar(&f.follow, "follow", false, "go on with new lines until interrupted")
 	cmd.Flags().IntVar(&f.session, "session", 0, "show the transcript of this session")
-	cmd.MarkFlagsMutuallyExclusive("follow", "session")
 	return cmd
 }
 
@@ -50,6 +50,9 @@ func (a *app) logs(ctx context.Context, key string, f logsFlags) error {
 	}
 	if f.session < 0 {
 		return usage(fmt.Errorf("--session must be the number of a session, is %d", f.session))
+	}
+	if f.session > 0 && f.follow {
+		return usage(errors.New("--follow and --session exclude each other: a transcript is whole when its session has ended"))
 	}
 	fleet, err := a.live("logs")
 	if err != nil {
