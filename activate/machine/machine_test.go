@@ -149,8 +149,9 @@ func TestOptions(t *testing.T) {
 	}
 	m := boot(t, Options{
 		Name: "options", WithoutDBus: true, WithoutLogind: true, RunSize: "24m", RunNoExec: true,
-		Files: []File{{Outside: tool, Inside: "/usr/local/bin/hello"}},
-		Binds: []Bind{{Outside: dir, Inside: "/opt/bound:here"}},
+		UpperSize: "512m",
+		Files:     []File{{Outside: tool, Inside: "/usr/local/bin/hello"}},
+		Binds:     []Bind{{Outside: dir, Inside: "/opt/bound:here"}},
 		Volumes: []Volume{
 			{Path: "/var"},
 			{Path: "/var/lib/fleet/store", NoExec: true},
@@ -165,6 +166,7 @@ func TestOptions(t *testing.T) {
 			"! touch '/opt/bound:here/x' 2>&1":          "touch: cannot touch '/opt/bound:here/x': Read-only file system",
 			"df --output=size /run | tail -1":           "24576",
 			"findmnt -no OPTIONS /run | grep -o noexec": "noexec",
+			"df --output=size / | tail -1":              "524288",
 			"pgrep -x dbus-daemon || echo none":         "none",
 			"pgrep -x systemd-logind || echo none":      "none",
 			"mountpoint -q /var && ls -d /var/lib/dpkg": "/var/lib/dpkg",
@@ -178,10 +180,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	check(m)
-	if err := m.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Start(t.Context()); err != nil {
+	if err := m.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check(m)

@@ -31,10 +31,11 @@ func hostState(t *testing.T) []string {
 		}
 	}
 	state = append(state, cages(os.Getpid())...)
-	nspawn, _ := filepath.Glob("/run/systemd/nspawn/*/*")
-	state = append(state, nspawn...)
-	ours, _ := filepath.Glob("/run/fleet-machine*")
-	return append(state, ours...)
+	for _, pattern := range []string{"/run/fleet-machine*", "/run/systemd/nspawn/*/life", "/run/systemd/nspawn/*/hasty"} {
+		found, _ := filepath.Glob(pattern)
+		state = append(state, found...)
+	}
+	return state
 }
 
 // cages returns the control groups of a process's machines, in every tree.
@@ -70,6 +71,18 @@ func noTrace(t *testing.T, before []string, ns string) {
 	if left := inNamespace(ns); len(left) > 0 {
 		t.Errorf("processes left: %v", left)
 	}
+}
+
+// gone waits for the end of a namespace's processes: what lost its parent is a zombie until this host's PID 1 reaps it.
+func gone(t *testing.T, ns string) {
+	t.Helper()
+	for range 100 {
+		if len(inNamespace(ns)) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("processes left: %v", inNamespace(ns))
 }
 
 // inNamespace returns the processes in a PID namespace.
@@ -125,15 +138,7 @@ func TestOwnerKilled(t *testing.T) {
 			if err := cmd.Wait(); !errors.As(err, new(*exec.ExitError)) {
 				t.Fatalf("the owner ended with %v", err)
 			}
-			for range 100 {
-				if len(inNamespace(ns)) == 0 {
-					break
-				}
-				time.Sleep(50 * time.Millisecond)
-			}
-			if left := inNamespace(ns); len(left) > 0 {
-				t.Errorf("processes left: %v", left)
-			}
+			gone(t, ns)
 			if err := boot(t, Options{Name: "next"}).Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -141,6 +146,26 @@ func TestOwnerKilled(t *testing.T) {
 				t.Errorf("control groups left: %v", left)
 			}
 		})
+	}
+}
+
+// A machine whose systemd-nspawn was killed is off, and can be started again or closed.
+func TestSupervisorKilled(t *testing.T) {
+	m := boot(t, Options{Name: "orphan"})
+	ns := pidNamespace(t, m)
+	if err := m.proc.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-m.proc.done
+	if m.Running() {
+		t.Error("it runs")
+	}
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, ns)
+	if got := sh(t, m, "hostname"); got != "orphan" {
+		t.Errorf("in the machine: %q", got)
 	}
 }
 
