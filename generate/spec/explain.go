@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,17 +19,25 @@ type Key struct {
 	Keys        []string `json:"keys,omitempty"` // paths of the keys inside
 }
 
-// keyWord stands for a key that the spec chooses.
-const keyWord = "KEY"
+// keyWord stands for a key that the spec chooses, listMark for any item of a list.
+const (
+	keyWord  = "KEY"
+	listMark = "[]"
+)
+
+var anIndex = regexp.MustCompile(`\[[0-9]*\]`)
 
 // Explain returns the keys that name means: a whole path, such as agents.worker.limits.memory, or its end, such as
 // iteration or limits.memory. Keys that stand at several places give several answers, the shortest path first; an
 // unknown one gives none and the nearest known ends of paths.
 func Explain(name string) (found []Key, near []string) {
-	wanted := strings.Split(strings.NewReplacer("[", ".", "]", "", `"`, "").Replace(name), ".")
+	wanted := strings.Split(anIndex.ReplaceAllString(strings.ReplaceAll(name, `"`, ""), ""), ".")
+	if wanted[0] == "defaults" && len(wanted) > 1 {
+		wanted = append([]string{"agents", keyWord}, wanted[1:]...)
+	}
 	var ends []string
 	everyKey(nil, schema().root, func(steps []string, n *node, required bool) {
-		ends = append(ends, steps[len(steps)-1])
+		ends = append(ends, strings.TrimSuffix(steps[len(steps)-1], listMark))
 		if endsIn(steps, wanted) {
 			found = append(found, describe(steps, n, required))
 		}
@@ -60,17 +69,27 @@ func everyKey(at []string, n *node, visit func(steps []string, n *node, required
 		}
 	}
 	if n.each != nil {
-		everyKey(append(slices.Clone(at), keyWord), n.each, visit)
+		everyKey(n.inside(at), n.each, visit)
 	}
 }
 
-// endsIn says whether steps end in wanted; KEY stands for any key, and an index is left out.
+// inside returns the place of what a list or an object of names holds.
+func (n *node) inside(at []string) []string {
+	out := slices.Clone(at)
+	if n.pattern == nil {
+		out[len(out)-1] += listMark
+		return out
+	}
+	return append(out, keyWord)
+}
+
+// endsIn says whether steps end in wanted; KEY stands for any key.
 func endsIn(steps, wanted []string) bool {
 	if len(wanted) > len(steps) {
 		return false
 	}
 	for i, w := range wanted {
-		if have := steps[len(steps)-len(wanted)+i]; have != w && (have != keyWord || i == len(wanted)-1) {
+		if have := strings.TrimSuffix(steps[len(steps)-len(wanted)+i], listMark); have != w && (have != keyWord || i == len(wanted)-1) {
 			return false
 		}
 	}
@@ -91,7 +110,7 @@ func describe(steps []string, n *node, required bool) Key {
 	}
 	inside := n
 	if n.props == nil && n.each != nil {
-		inside, steps = n.each, append(slices.Clone(steps), keyWord)
+		inside, steps = n.each, n.inside(steps)
 	}
 	for _, name := range inside.keys() {
 		k.Keys = append(k.Keys, strings.Join(append(slices.Clone(steps), name), "."))

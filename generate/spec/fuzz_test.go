@@ -130,6 +130,7 @@ func resolves(t *testing.T, f *fleet.Fleet) {
 func seeds(f *testing.F) {
 	f.Add([]byte(`{"project":"demo","agents":{"a":{"iteration":{"day":"1m","night":"2m","from":"01:00","to":"02:00"},"hooks":{"before":{"script":"x"}},"sudo":["/usr/bin/id"],"isolation":"user","localPorts":{"from":2000,"to":2001},"systemd":{"Service":{"Nice":5}}}}}`))
 	f.Add([]byte(`{"agents":[null,{"a":null}],"defaults":null,"project":1e400}`))
+	f.Add([]byte(`{"project":"demo","agents":{"a":{"limits":{"tasks":1e999999999,"io":1e-999999999,"cpuWeight":99999999999999999999999}}}}`))
 	files, err := filepath.Glob("../../golden/*/spec.jsonnet")
 	if err != nil {
 		f.Fatal(err)

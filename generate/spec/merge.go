@@ -46,15 +46,20 @@ func normal(doc any, keepNulls bool) any {
 	return doc
 }
 
+// whole writes a whole number without point and exponent, and any other one in its shortest form. What no float can
+// hold becomes the largest one, which breaks every bound: a validator that counts exactly would fill the memory.
 func whole(n json.Number) json.Number {
-	if !strings.ContainsAny(string(n), ".eE") {
+	if !strings.ContainsAny(string(n), ".eE") && len(n) < 20 {
 		return n
 	}
 	f, err := n.Float64()
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
-		return n
+	switch {
+	case err != nil:
+		f = math.Copysign(math.MaxFloat64, f)
+	case f == math.Trunc(f) && math.Abs(f) <= 1<<53:
+		return json.Number(strconv.FormatInt(int64(f), 10))
 	}
-	return json.Number(strconv.FormatInt(int64(f), 10))
+	return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
 }
 
 // merge returns over laid on under: objects merge, lists and scalars replace, null removes. Neither is changed.

@@ -31,6 +31,23 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// fleet try runs every agent on one harness, whatever the spec says.
+func TestHarnessForAll(t *testing.T) {
+	r, err := Load(context.Background(), Options{File: "../../golden/everything/spec.jsonnet", Harness: "demo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, a := range r.Fleet.Agents {
+		if a.Harness != "demo" {
+			t.Errorf("%s runs %s", key, a.Harness)
+		}
+	}
+	if _, err := Load(context.Background(), Options{File: "../../fleet.jsonnet", Harness: "dmeo"}); err == nil ||
+		!strings.Contains(err.Error(), `did you mean "demo"?`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What a spec evaluates to, and its digests, do not depend on the folder or on how it is named.
 func TestPlaceChangesNothing(t *testing.T) {
 	text := []byte(`{ project: 'demo', description: std.thisFile, agents: { a: { harness: 'demo' } } }`)
@@ -97,7 +114,9 @@ func TestExplain(t *testing.T) {
 		"agents.worker.iteration":           "agents.KEY.iteration",
 		"limits.memory":                     "agents.KEY.limits.memory",
 		"project":                           "project",
-		"agents.x.mounts[0].source":         "agents.KEY.mounts.KEY.source",
+		"agents.x.mounts[0].source":         "agents.KEY.mounts[].source",
+		"mounts.source":                     "agents.KEY.mounts[].source",
+		"defaults.limits.memory":            "agents.KEY.limits.memory",
 		"timeout":                           "agents.KEY.hooks.after.timeout",
 		"agents.lead.hooks.before.timeout":  "agents.KEY.hooks.before.timeout",
 		"harnesses.claude-code.interactive": "harnesses.KEY.interactive",
