@@ -1,0 +1,63 @@
+package runner
+
+import (
+	"testing"
+	"time"
+
+	"fleet/generate/artifact"
+	"fleet/generate/model"
+	"fleet/schemas/fleet"
+)
+
+// sample is a fleet whose texts try to leave their quotes.
+func sample() *model.Fleet {
+	nasty := "it's `id` $(id) ${HOME} \\ \"q\" %n #x\n;reboot\nEOF\nEND\n'\"'\"'\tünï {{prompt"
+	return &model.Fleet{
+		Project:   "demo",
+		Operators: "fleet-operators",
+		Watchdog:  model.Watchdog{Every: 5 * time.Minute, StalledRuns: 6, AlertAfter: 3, HeartbeatURL: "https://ping.example.com/'x'"},
+		Retention: model.Retention{Transcripts: 30 * 24 * time.Hour, Jobs: 7 * 24 * time.Hour},
+		Agents: []model.Agent{
+			{
+				Key: "lead", User: "demo-lead", Enabled: true, Mode: "interactive", Session: 2 * time.Hour, Prompt: nasty,
+				Iteration: model.Iteration{Day: 5 * time.Minute, Night: time.Hour, From: "08:00", To: "20:30", Timezone: "Europe/Berlin"},
+				Harness: model.Harness{
+					Name: "claude-code", Program: "claude", Interactive: []string{"claude", "--model", nasty[:20], "--", "{{prompt}}"},
+					Headless: []string{"claude", "-p", "--", "{{prompt}}"}, Resume: []string{"claude", "--continue", "--", "{{prompt}}"},
+					Settings: "claude-code", SettingsDir: "/etc/claude-code", Result: "claude-json", TurnEnd: "stop-hook",
+					Home: map[string]string{".claude.json": `{"{{home}}":"{{tail20 KEY}}"}`},
+				},
+				Env:    map[string]string{"KEY": `0123456789"abcdefghijklmno"`},
+				Limits: model.Limits{Disk: 20 << 30},
+				Hooks: map[string]model.Hook{
+					"setup":  {Script: "#!/bin/bash\nexit 0", Timeout: 5 * time.Minute},
+					"before": {Script: nasty, Timeout: 30 * time.Second},
+				},
+				Permissions: fleet.Permissions{Mode: "bypassPermissions", Deny: []string{nasty}},
+				Schedules:   []model.Schedule{{Name: "nightly", Prompt: nasty, Session: time.Hour}},
+			},
+			{Key: "off", User: "demo-off"},
+			{
+				Key: "worker", User: "demo-worker", Enabled: true, Mode: "headless", Session: time.Minute, Prompt: "Work.",
+				Iteration: model.Iteration{Day: time.Second},
+				Harness: model.Harness{
+					Name: "demo", Headless: []string{"demo", "--headless", "--", "{{prompt}}"}, Instructions: "INSTRUCTIONS.md",
+					Result: "claude-json", TurnEnd: "exit",
+				},
+			},
+		},
+	}
+}
+
+func render(t testing.TB, m *model.Fleet) *artifact.Tree {
+	t.Helper()
+	tree := artifact.NewTree()
+	files, err := Render(m, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Add(files...); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
