@@ -1,5 +1,5 @@
-// The library of a spec: constructors and nothing more. Defaults and checks are fleet's own, so that plain JSON and YAML
-// get the same ones. What each key means says `fleet explain KEY`.
+// The library of a spec: constructors and nothing more. Defaults and checks are fleet's own, so that plain JSON and
+// YAML get the same ones. `fleet explain KEY` says what a key means.
 //
 //     local fleet = import 'fleet.libsonnet';
 //     fleet.new('myteam') { agents: { lead: fleet.agent { name: 'Atlas' } } }

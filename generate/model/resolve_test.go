@@ -15,7 +15,7 @@ func one(a fleet.Agent) *fleet.Fleet {
 	return &fleet.Fleet{
 		Project: "demo", Description: "Builds the shop.", Agents: map[string]fleet.Agent{"lead": a},
 		Operators: fleet.Operators{Group: "ops"}, UIDs: fleet.UIDs{From: 70000, To: 70009},
-		Watchdog:  fleet.Watchdog{Every: "5m", StalledAfter: "12m", FailuresBeforeAlert: 3},
+		Watchdog: fleet.Watchdog{Every: "5m", StalledAfter: "12m", FailuresBeforeAlert: 3},
 		Harnesses: map[string]fleet.Harness{"h": {
 			Interactive: []string{"h", "--", "{{prompt}}"},
 			Headless:    []string{"h", "-m={{model}}", "run", "{{prompt}}"},
@@ -76,7 +76,8 @@ func TestPromptVariables(t *testing.T) {
 
 func TestInstructions(t *testing.T) {
 	_, a := resolve(t, one(fleet.Agent{
-		Harness: "h", Name: "Atlas", Role: "Lead", Instructions: []fleet.Instruction{{Text: "One.\n\n"}, {Text: "Two.", File: "x.md"}},
+		Harness: "h", Name: "Atlas", Role: "Lead", Instructions: []fleet.Instruction{{Text: "One.\n\n"}, {Text: "Two.",
+			File: "x.md"}},
 	}))
 	want := "# Atlas\n\nYou are Atlas, Lead (agent `lead`) in the team `demo`.\n\nBuilds the shop.\n\nOne.\n\nTwo.\n"
 	if a.Instructions != want {
@@ -107,7 +108,8 @@ func TestCommandLines(t *testing.T) {
 }
 
 func TestResolveErrors(t *testing.T) {
-	if _, err := Resolve(one(fleet.Agent{Harness: "h"}), nil); err == nil || !strings.Contains(err.Error(), "demo-lead has no number") {
+	if _, err := Resolve(one(fleet.Agent{Harness: "h"}), nil); err == nil || !strings.Contains(err.Error(),
+		"demo-lead has no number") {
 		t.Errorf("error %v", err)
 	}
 	_, err := Resolve(one(fleet.Agent{Harness: "h", Session: "soon"}), map[string]int{"demo-lead": 70001})

@@ -90,7 +90,8 @@ func (c *checker) size(p place, s fleet.Size, least uint64) uint64 {
 	case err != nil:
 		c.error(p, err.Error(), `at most "64T"`)
 	case got < least:
-		c.error(p, fmt.Sprintf("%q must be at least %dM", string(s), least/mib), `a number alone is bytes: write "512M" or "4G"`)
+		c.error(p, fmt.Sprintf("%q must be at least %dM", string(s), least/mib),
+			`a number alone is bytes: write "512M" or "4G"`)
 	case got > mostSize:
 		c.error(p, fmt.Sprintf("%q must be at most 64T", string(s)), "")
 	}

@@ -47,7 +47,8 @@ func (c *checker) keys() []string { return slices.Sorted(maps.Keys(c.fleet.Agent
 var takenProjects = []string{"systemd", "www", "debian", "dbus", "polkit", "sshd", "root"}
 
 // Agent keys that name something else of a fleet: units, or files in /run/fleet/PROJECT.
-var takenKeys = []string{"anchor", "chat", "firewall", "watchdog", "active", "units", "lock", "status", "host", "probe"}
+var takenKeys = []string{"anchor", "chat", "firewall", "watchdog", "active", "units", "lock", "status", "host",
+	"probe"}
 
 // Ends of an agent's units beside its service.
 var takenEnds = []string{"-net", "-gate", "-sign", "-attach", "-probe"}
@@ -110,7 +111,8 @@ func (c *checker) watchdog() {
 	w, p := c.fleet.Watchdog, place{"watchdog"}
 	every := c.duration(p.in("every"), w.Every, watchdogSpan)
 	if stalled := c.duration(p.in("stalledAfter"), w.StalledAfter, stalledSpan); stalled < every {
-		c.error(p.in("stalledAfter"), fmt.Sprintf("%q must be at least watchdog.every, which is %q", w.StalledAfter, w.Every),
+		c.error(p.in("stalledAfter"), fmt.Sprintf("%q must be at least watchdog.every, which is %q", w.StalledAfter,
+			w.Every),
 			"the watchdog counts its own runs")
 	}
 	c.heartbeat(p.in("heartbeatUrl"), w.HeartbeatURL)
@@ -119,7 +121,8 @@ func (c *checker) watchdog() {
 func (c *checker) heartbeat(p place, address string) {
 	const hint = `write it as "https://status.example.com/ping/myteam"`
 	u, err := url.Parse(address)
-	switch plain := strings.IndexFunc(address, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`\\<>{}|^", r) }) < 0; {
+	switch plain := strings.IndexFunc(address,
+		func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`\\<>{}|^", r) }) < 0; {
 	case address == "":
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || !plain:
 		c.error(p, show(address)+" is not an address of the web", hint)
@@ -133,7 +136,7 @@ func (c *checker) activation() {
 	health := c.duration(p.in("health"), a.Health, healthSpan)
 	job := c.duration(p.in("job"), a.Job, jobSpan)
 	if deadman := c.duration(p.in("deadman"), a.Deadman, deadmanSpan); deadman <= max(health, job) {
-		c.error(p.in("deadman"), fmt.Sprintf("%q must be longer than activation.health and activation.job, which are %q and %q",
+		c.error(p.in("deadman"), fmt.Sprintf("%q must be longer than activation.health (%q) and activation.job (%q)",
 			a.Deadman, a.Health, a.Job), "it would undo a switch that only waits")
 	}
 }
@@ -147,8 +150,10 @@ func (c *checker) uids() {
 	case size < 1:
 		c.error(p, fmt.Sprintf("from must not be greater than to, is %d and %d", u.From, u.To), "")
 	case size < len(c.fleet.Agents):
-		c.error(p, fmt.Sprintf("has room for %d users, the fleet has %d", size, len(c.fleet.Agents)), "widen the range; numbers are never used twice")
+		c.error(p, fmt.Sprintf("has room for %d users, the fleet has %d", size, len(c.fleet.Agents)),
+			"widen the range; numbers are never used twice")
 	case u.To >= subuids:
-		c.warn(p.in("to"), "numbers from 100000 on may meet ranges of /etc/subuid", "stay below, or see that no range there meets this one")
+		c.warn(p.in("to"), "numbers from 100000 on may meet ranges of /etc/subuid",
+			"stay below, or see that no range there meets this one")
 	}
 }

@@ -57,7 +57,8 @@ func (c *checker) commandLine(p place, a fleet.Agent, h fleet.Harness) {
 		c.error(p.in("mode"), fmt.Sprintf("harness %s has no headless command line", a.Harness), `set mode: "interactive"`)
 	}
 	if a.Mode != "headless" && len(a.Schedules) > 0 && len(h.Headless) == 0 {
-		c.error(p.in("schedules"), fmt.Sprintf("jobs are headless, and harness %s has no headless command line", a.Harness), "")
+		c.error(p.in("schedules"), fmt.Sprintf("jobs are headless, and harness %s has no headless command line",
+			a.Harness), "")
 	}
 	all := strings.Join(slices.Concat(h.Interactive, h.Headless, h.Resume), " ")
 	if a.Model == "" && strings.Contains(all, "{{model}}") {
@@ -75,14 +76,17 @@ func (c *checker) accepted(p place, a fleet.Agent, h fleet.Harness) {
 		return regexp.MustCompile(re).MatchString(a.Model)
 	}
 	if a.Model != "" && len(h.Models) > 0 && !slices.ContainsFunc(h.Models, matches) {
-		c.error(p.in("model"), fmt.Sprintf("%s is not a model of harness %s", show(a.Model), a.Harness), "it takes "+strings.Join(h.Models, ", "))
+		c.error(p.in("model"), fmt.Sprintf("%s is not a model of harness %s", show(a.Model), a.Harness),
+			"it takes "+strings.Join(h.Models, ", "))
 	}
 	switch {
 	case a.Effort == "" || slices.Contains(h.Efforts, a.Effort):
 	case len(h.Efforts) == 0:
-		c.error(p.in("effort"), fmt.Sprintf("harness %s has no effort to set", a.Harness), "leave effort out; null removes one that defaults give")
+		c.error(p.in("effort"), fmt.Sprintf("harness %s has no effort to set", a.Harness),
+			"leave effort out; null removes one that defaults give")
 	default:
-		c.error(p.in("effort"), fmt.Sprintf("%s is not an effort of harness %s", show(a.Effort), a.Harness), "it takes "+strings.Join(h.Efforts, ", "))
+		c.error(p.in("effort"), fmt.Sprintf("%s is not an effort of harness %s", show(a.Effort), a.Harness),
+			"it takes "+strings.Join(h.Efforts, ", "))
 	}
 }
 
@@ -149,7 +153,8 @@ func (c *checker) instructions(p place, list []fleet.Instruction) {
 		sum += len(in.Text)
 	}
 	if sum > instructionsLimit {
-		c.error(p, fmt.Sprintf("must have at most %d KiB together, have %d", instructionsLimit/kib, sum/kib), "a model reads them in every session")
+		c.error(p, fmt.Sprintf("must have at most %d KiB together, have %d", instructionsLimit/kib, sum/kib),
+			"a model reads them in every session")
 	}
 }
 
@@ -187,12 +192,14 @@ func (c *checker) calendar(p place, s fleet.Schedule) {
 	zone, err := calendar.Check(s.Calendar)
 	switch {
 	case err != nil && strings.Contains(err.Error(), "cron"):
-		c.error(p, show(s.Calendar)+" is not a calendar event: "+err.Error(), `"0 3 * * 1-5" of cron is "Mon..Fri 03:00" here`)
+		c.error(p, show(s.Calendar)+" is not a calendar event: "+err.Error(),
+			`"0 3 * * 1-5" of cron is "Mon..Fri 03:00" here`)
 	case err != nil:
 		c.error(p, show(s.Calendar)+" is not a calendar event: "+err.Error(),
 			`write "daily", "Mon..Fri 03:00" or "*-*-01 04:30"; see systemd.time(7)`)
 	case zone != "" && s.Timezone != "" && zone != s.Timezone:
-		c.error(p.in("timezone")[:len(p)], fmt.Sprintf("ends in the time zone %s, timezone says %s", zone, s.Timezone), "keep one of them")
+		c.error(p.in("timezone")[:len(p)], fmt.Sprintf("ends in the time zone %s, timezone says %s", zone, s.Timezone),
+			"keep one of them")
 	}
 }
 

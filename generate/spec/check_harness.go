@@ -20,18 +20,21 @@ var (
 
 // Folders and files of /etc that an agent's unit binds or needs itself.
 var takenEtc = []string{
-	"passwd", "group", "hosts", "nsswitch.conf", "resolv.conf", "fleet", "ssl", "alternatives", "ld.so.cache", "ld.so.conf",
+	"passwd", "group", "hosts", "nsswitch.conf", "resolv.conf", "fleet", "ssl", "alternatives", "ld.so.cache",
+	"ld.so.conf",
 	"ld.so.conf.d", "ld.so.preload", "ssh", "sudoers", "sudoers.d", "pam.d", "systemd", "shadow", "gshadow", "localtime",
 	"profile", "profile.d", "bash.bashrc", "machine-id", "gitconfig", "ca-certificates",
 }
 
 // harness checks the data of one harness, built in or the spec's own.
 func (c *checker) harness(p place, h fleet.Harness) {
-	if h.Program != "" && !programName.MatchString(h.Program) && (!path.IsAbs(h.Program) || path.Clean(h.Program) != h.Program) {
+	isPath := path.IsAbs(h.Program) && path.Clean(h.Program) == h.Program
+	if h.Program != "" && !isPath && !programName.MatchString(h.Program) {
 		c.error(p.in("program"), show(h.Program)+" is neither a program's name nor an absolute path", "")
 	}
 	if len(h.Interactive)+len(h.Headless) == 0 && !c.failedBelow(p) {
-		c.error(p, "must have a command line: interactive, headless or both", `write headless: ["my-agent", "run", "--", "{{prompt}}"]`)
+		c.error(p, "must have a command line: interactive, headless or both",
+			`write headless: ["my-agent", "run", "--", "{{prompt}}"]`)
 	}
 	c.argv(p.in("interactive"), h.Interactive)
 	c.argv(p.in("headless"), h.Headless)
@@ -47,7 +50,8 @@ func (c *checker) harness(p place, h fleet.Harness) {
 		c.length(p.in("home", name), h.Home[name], homeLimit)
 	}
 	if h.TurnEnd == "stop-hook" && h.Settings == "none" {
-		c.error(p.in("turnEnd"), `"stop-hook" needs managed settings to put the hook in`, `set settings: "claude-code" or turnEnd: "exit"`)
+		c.error(p.in("turnEnd"), `"stop-hook" needs managed settings to put the hook in`,
+			`set settings: "claude-code" or turnEnd: "exit"`)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,10 +13,14 @@ import (
 // Folders whose programs only root can change.
 var rootsPrograms = []string{"/usr", "/bin", "/sbin", "/opt"}
 
-// Programs that run any command that they are told to, as an argument or from their own prompt.
-var shells = regexp.MustCompile(`^(a?sh|bash|dash|zsh|ksh|fish|csh|tcsh|busybox|env|xargs|find|awk|gawk|mawk|sed|perl|python[0-9.]*|ruby[0-9.]*|node|lua[0-9.]*|php[0-9.]*|` +
-	`vi|vim|view|nvim|nano|ed|ex|emacs|less|more|most|pg|man|tar|rsync|scp|ssh|git|make|gdb|strace|watch|nice|nohup|timeout|setsid|` +
-	`screen|tmux|script|su|sudo|runuser|chroot|unshare|nsenter|systemd-run|docker|podman|nerdctl|ctr|crontab|at|visudo|tee|dd|cp|mv|install|ln|chmod|chown|mount|insmod|modprobe)$`)
+// Programs that run any command that they are told to, as an argument or from their own prompt, or that write any file.
+var shells = strings.Fields(`
+	ash bash busybox csh dash fish ksh sh tcsh zsh
+	awk find gawk lua mawk node perl php python python3 ruby sed xargs
+	ed emacs ex less man more most nano nvim pg vi view vim visudo
+	chroot docker env gdb nerdctl nice nohup nsenter podman runuser screen script setsid ssh strace su sudo systemd-run
+	timeout tmux unshare watch
+	at chmod chown cp crontab ctr dd git insmod install ln make modprobe mount mv rsync scp tar tee`)
 
 // sudo checks the commands that an agent may run as root.
 func (c *checker) sudo(p place, a fleet.Agent) {
@@ -35,7 +38,8 @@ func (c *checker) sudoLine(p place, line string, a fleet.Agent) {
 	program := words[0]
 	switch {
 	case strings.Join(strings.Fields(line), " ") != line:
-		c.error(p, show(line)+" must have single spaces between its words", "arguments with spaces in them cannot be told apart: write a script")
+		c.error(p, show(line)+" must have single spaces between its words",
+			"arguments with spaces in them cannot be told apart: write a script")
 	case strings.ContainsAny(line, "*?[]{}!\\\"'"):
 		c.error(p, show(line)+" must be one exact command line, without patterns, quotes and backslashes",
 			"write a line for each command, or a script that takes fixed arguments")
@@ -44,7 +48,8 @@ func (c *checker) sudoLine(p place, line string, a fleet.Agent) {
 	case !slices.ContainsFunc(rootsPrograms, func(f string) bool { return within(program, f) && program != f }):
 		c.error(p, show(program)+" must lie in /usr, /bin, /sbin or /opt", "root must not run what an agent could change")
 	case slices.ContainsFunc(a.Mounts, func(m fleet.Mount) bool { return !m.RO && within(program, m.Target) }):
-		c.error(p, show(program)+" lies in a mount that the agent can write", "root must not run what an agent could change")
+		c.error(p, show(program)+" lies in a mount that the agent can write",
+			"root must not run what an agent could change")
 	default:
 		c.sudoArguments(p, words, a)
 	}
@@ -67,7 +72,7 @@ func (c *checker) sudoArguments(p place, words []string, a fleet.Agent) {
 			}
 		}
 	}
-	if name := path.Base(words[0]); shells.MatchString(name) {
+	if name := path.Base(words[0]); slices.Contains(shells, name) {
 		c.warn(p, fmt.Sprintf("%s can run other commands or change any file: the agent may become root by it", name),
 			"allow a script of your own that does the one thing")
 	}
@@ -130,7 +135,7 @@ func (c *checker) section(p place, section string, directives map[string][]strin
 func (c *checker) directive(p place, section, key string, values []string, unsafe bool) {
 	if _, known := fleet.Directive(section, key); !known {
 		c.error(p, show(key)+" is not a directive that a fleet takes in ["+section+"]",
-			"limits, env, hooks, mounts and other keys of an agent set many of them; others could run programs outside containment")
+			"limits, env, hooks and other keys of an agent set many; others could run programs outside containment")
 		return
 	}
 	for _, value := range values {

@@ -55,9 +55,12 @@ var forbiddenSources = []forbidden{
 
 // Names by which a part of a path tells that credentials lie there, in whatever home or folder.
 var credentialStores = []string{
-	".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".kube", ".docker", ".netrc", ".npmrc", ".pypirc", ".pgpass", ".my.cnf",
-	".git-credentials", ".password-store", ".claude", ".claude.json", ".codex", ".gemini", ".config", ".local", ".mozilla",
-	".thunderbird", ".vault-token", ".terraform.d", ".m2", ".gem", ".cargo", ".bash_history", ".zsh_history", ".vscode-server",
+	".ssh", ".gnupg", ".aws", ".azure", ".gcloud", ".kube", ".docker", ".netrc", ".npmrc", ".pypirc", ".pgpass",
+	".my.cnf",
+	".git-credentials", ".password-store", ".claude", ".claude.json", ".codex", ".gemini", ".config", ".local",
+	".mozilla",
+	".thunderbird", ".vault-token", ".terraform.d", ".m2", ".gem", ".cargo", ".bash_history", ".zsh_history",
+	".vscode-server",
 	"keyrings", ".env",
 }
 
@@ -135,13 +138,17 @@ func (c *checker) source(p place, source string) {
 	store := slices.IndexFunc(parts, func(part string) bool { return slices.Contains(credentialStores, part) })
 	switch {
 	case store >= 0:
-		c.error(p, fmt.Sprintf("%s must not be shown to an agent: %s is where credentials lie", show(source), parts[store]), "")
+		c.error(p, fmt.Sprintf("%s must not be shown to an agent: %s is where credentials lie", show(source),
+			parts[store]), "")
 	case parts[0] == "home" && len(parts) < 3:
-		c.error(p, show(source)+" must not be shown to an agent: a home holds credentials", "name the one folder in it that the agent needs")
+		c.error(p, show(source)+" must not be shown to an agent: a home holds credentials",
+			"name the one folder in it that the agent needs")
 	case parts[0] == "home" && strings.HasPrefix(parts[1], c.fleet.Project+"-"):
-		c.error(p, show(source)+" must not be shown to an agent: it is in an agent's home", "use a folder such as /srv/shared for what agents share")
+		c.error(p, show(source)+" must not be shown to an agent: it is in an agent's home",
+			"use a folder such as /srv/shared for what agents share")
 	case socketName.MatchString(source):
-		c.error(p, show(source)+" must not be shown to an agent: it is a socket", "a service's socket is a way out of containment")
+		c.error(p, show(source)+" must not be shown to an agent: it is a socket",
+			"a service's socket is a way out of containment")
 	}
 }
 
@@ -153,7 +160,8 @@ func (c *checker) folder(p place, name string, list []forbidden) bool {
 		c.error(p, show(name)+" is not an absolute path", "write it without . and .. and without a slash at its end")
 		return false
 	case strings.ContainsAny(name, `:"'\`):
-		c.error(p, show(name)+" must not hold a colon, quote or backslash", "systemd gives them a meaning; rename the folder or link to it")
+		c.error(p, show(name)+" must not hold a colon, quote or backslash",
+			"systemd gives them a meaning; rename the folder or link to it")
 		return false
 	case name == "/":
 		c.error(p, "must not be the whole file system", "name the one folder that the agent needs")

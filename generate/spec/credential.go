@@ -29,8 +29,10 @@ var credentialForms = []credentialForm{
 	{"a Slack token", true, regexp.MustCompile(`\bxox[abposr]-([A-Za-z0-9-]{8,})`)},
 	{"a Stripe key", true, regexp.MustCompile(`\b[rs]k_(?:live|test)_([A-Za-z0-9]{16,})`)},
 	{"an AWS access key", false, regexp.MustCompile(`\b(?:AKIA|ASIA)([A-Z0-9]{16})\b`)},
-	{"a Discord bot token", false, regexp.MustCompile(`\b[MNO]([A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})`)},
-	{"a signed token (JWT)", true, regexp.MustCompile(`\beyJ([A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`)},
+	{"a Discord bot token", false,
+		regexp.MustCompile(`\b[MNO]([A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})`)},
+	{"a signed token (JWT)", true,
+		regexp.MustCompile(`\beyJ([A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`)},
 	{"a private key", false, regexp.MustCompile(`-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----()`)},
 	{"an age secret key", false, regexp.MustCompile(`\bAGE-SECRET-KEY-1([A-Z0-9]{20,})`)},
 	{"a password in an address", true, regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@${}]{3,})@`)},
@@ -71,12 +73,14 @@ func disposition(broker bool) string {
 	if broker {
 		right = `"broker", it is added to requests outside the agent`
 	}
-	return "take it out; its right disposition is " + right + `, which this version cannot do yet (test keys begin with "` +
-		testKeyPrefix + `")`
+	return "take it out; its right disposition is " + right +
+		`, which this version cannot do yet (test keys begin with "` + testKeyPrefix + `")`
 }
 
-var secretName = regexp.MustCompile(`(?i)(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASS|PASSWD|PASSWORD|PASSPHRASE|CREDENTIALS?|PAT)$`)
-var passwordName = regexp.MustCompile(`(?i)(^|_)(PASS|PASSWD|PASSWORD|PASSPHRASE)$`)
+var (
+	passwordName = regexp.MustCompile(`(?i)(^|_)(PASS|PASSWD|PASSWORD|PASSPHRASE)$`)
+	keyName      = regexp.MustCompile(`(?i)(^|_)(APIKEY|KEY|TOKEN|SECRET|CREDENTIALS?|PAT)$`)
+)
 
 // Bounds by which a random value is told from a word: keys are longer and more mixed than names.
 const (
@@ -86,12 +90,14 @@ const (
 
 // checkSecretVariable refuses a value that looks like a credential by its variable's name.
 func checkSecretVariable(found *faults, p place, name, value string) {
-	if !secretName.MatchString(name) || strings.HasPrefix(value, testKeyPrefix) || strings.Contains(name, "PUBLIC") {
+	password, key := passwordName.MatchString(name), keyName.MatchString(name) && !strings.Contains(name, "PUBLIC")
+	if strings.HasPrefix(value, testKeyPrefix) || value == "" {
 		return
 	}
 	random := len(value) >= keyLength && !strings.ContainsAny(value, " /") && entropy(value) >= keyEntropy
-	if random || passwordName.MatchString(name) && value != "" {
-		found.error(p, fmt.Sprintf("must not hold a credential, and the value of %s looks like one", name), disposition(true))
+	if password || key && random {
+		message := fmt.Sprintf("must not hold a credential, and the value of %s looks like one", name)
+		found.error(p, message, disposition(true))
 	}
 }
 

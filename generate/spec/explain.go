@@ -89,7 +89,8 @@ func endsIn(steps, wanted []string) bool {
 		return false
 	}
 	for i, w := range wanted {
-		if have := strings.TrimSuffix(steps[len(steps)-len(wanted)+i], listMark); have != w && (have != keyWord || i == len(wanted)-1) {
+		if have := strings.TrimSuffix(steps[len(steps)-len(wanted)+i],
+			listMark); have != w && (have != keyWord || i == len(wanted)-1) {
 			return false
 		}
 	}

@@ -52,7 +52,8 @@ func (r *fileReader) read(p place, name string) string {
 	b, err := r.tree.readOwn(name)
 	switch {
 	case errors.Is(err, errOutside):
-		r.found.error(p, show(name)+" lies outside the spec's folder", "copy the file beside the spec; links must not lead out either")
+		r.found.error(p, show(name)+" lies outside the spec's folder",
+			"copy the file beside the spec; links must not lead out either")
 	case err != nil:
 		r.found.error(p, show(name)+" "+err.Error(), "paths are relative to the spec's folder")
 	case len(b) == 0:

@@ -128,9 +128,12 @@ func resolves(t *testing.T, f *fleet.Fleet) {
 
 // seeds adds what the specs of the cases and the golden fleets evaluate to.
 func seeds(f *testing.F) {
-	f.Add([]byte(`{"project":"demo","agents":{"a":{"iteration":{"day":"1m","night":"2m","from":"01:00","to":"02:00"},"hooks":{"before":{"script":"x"}},"sudo":["/usr/bin/id"],"isolation":"user","localPorts":{"from":2000,"to":2001},"systemd":{"Service":{"Nice":5}}}}}`))
+	f.Add([]byte(`{"project":"demo","agents":{"a":{"iteration":{"day":"1m","night":"2m","from":"01:00","to":"02:00"},` +
+		`"hooks":{"before":{"script":"x"}},"sudo":["/usr/bin/id"],"isolation":"user","localPorts":{"from":2000,"to":2001},` +
+		`"systemd":{"Service":{"Nice":5}}}}}`))
 	f.Add([]byte(`{"agents":[null,{"a":null}],"defaults":null,"project":1e400}`))
-	f.Add([]byte(`{"project":"demo","agents":{"a":{"limits":{"tasks":1e999999999,"io":1e-999999999,"cpuWeight":99999999999999999999999}}}}`))
+	f.Add([]byte(`{"project":"demo","agents":{"a":{"limits":{"tasks":1e999999999,"io":1e-999999999,` +
+		`"cpuWeight":99999999999999999999999}}}}`))
 	files, err := filepath.Glob("../../golden/*/spec.jsonnet")
 	if err != nil {
 		f.Fatal(err)
@@ -168,7 +171,8 @@ func addSeed(f *testing.F, o Options) {
 
 // FuzzYAML proves that no YAML text panics, and that what is read is what JSON could have said.
 func FuzzYAML(f *testing.F) {
-	for _, s := range []string{"a: 1\nb: [x, 'y']\n", "&a [*a]", "? [x]\n: y", "a: !!binary x", "- 0x1F\n- .inf\n- 1e3\n", "\"\\x00\": 1", "a: *b"} {
+	for _, s := range []string{"a: 1\nb: [x, 'y']\n", "&a [*a]", "? [x]\n: y", "a: !!binary x",
+		"- 0x1F\n- .inf\n- 1e3\n", "\"\\x00\": 1", "a: *b"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -201,7 +205,8 @@ func FuzzValue(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for i, s := range []string{"5m", "/srv/x", "/etc", "x\ny", "{{project}}", "Mon..Fri 10:00", "4G", "200%", "a b", "-1", "sk-ant-0123456789", "\u202e", "%n$(id)`", "*"} {
+	for i, s := range []string{"5m", "/srv/x", "/etc", "x\ny", "{{project}}", "Mon..Fri 10:00", "4G", "200%", "a b",
+		"-1", "sk-ant-0123456789", "\u202e", "%n$(id)`", "*"} {
 		f.Add(uint(i), s, i%2 == 0)
 	}
 	f.Fuzz(func(t *testing.T, where uint, value string, asKey bool) {

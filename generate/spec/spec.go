@@ -1,6 +1,7 @@
-// Package spec turns a spec file into a checked fleet.Fleet: it evaluates Jsonnet, reads JSON and YAML, validates against
-// the schema, merges and fills in defaults, and checks what a schema cannot say. All faults are reported at once, each
-// with its path in the spec and a hint. Nothing is read but the spec, what it imports and the files that it names.
+// Package spec turns a spec file into a checked fleet.Fleet: it evaluates Jsonnet, reads JSON and YAML, validates
+// against the schema, merges and fills in defaults, and checks what a schema cannot say. All faults are reported at
+// once, each with its path in the spec and a hint. Nothing is read but the spec, what it imports and the files that it
+// names.
 package spec
 
 import (
@@ -26,10 +27,11 @@ type Options struct {
 	Trace   io.Writer         // where std.trace writes; nil drops it
 }
 
-// Result is a loaded spec that has passed all checks.
+// Result is a loaded spec that has passed all checks. Paths in Digests are relative to the spec's folder; the library
+// folders are -J1, -J2 and so on.
 type Result struct {
 	JSON    []byte            // what the spec evaluates to
-	Digests map[string]string // hex SHA-256 of JSON ("spec") and of every file read, by path relative to the spec; -J folders are -J1, -J2
+	Digests map[string]string // hex SHA-256 of JSON ("spec") and of every file read by its path, see below
 	Fleet   *fleet.Fleet      // defaults merged and filled in, files read, Harnesses with the built-in ones
 	Report  report.Report     // warnings
 }

@@ -130,7 +130,8 @@ func parts(t *testing.T, r *Result) string {
 			schedules[name] = s
 		}
 		out[key] = map[string]any{
-			"env": a.Env, "instructions": a.Instructions, "memory": a.Limits.Memory, "tasks": a.Limits.Tasks, "schedules": schedules,
+			"env": a.Env, "instructions": a.Instructions, "memory": a.Limits.Memory, "tasks": a.Limits.Tasks,
+			"schedules": schedules,
 		}
 	}
 	b, err := json.MarshalIndent(out, "", "  ")

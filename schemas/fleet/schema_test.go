@@ -189,7 +189,8 @@ func TestForms(t *testing.T) {
 	}
 	text := `{"iteration": ["5m", {"day": "5m", "night": "1h", "from": "08:00", "to": "20:00"}],
 		"instructions": ["a", {"text": "b"}, {"file": "c.md"}],
-		"systemd": {"Service": {"Nice": 5, "After": ["x", "y"], "NoNewPrivileges": true, "RemoveIPC": false, "LogLevelMax": "info"}}}`
+		"systemd": {"Service": {"Nice": 5, "After": ["x", "y"], "NoNewPrivileges": true, "RemoveIPC": false,
+		"LogLevelMax": "info"}}}`
 	want := forms{
 		Iteration:    []fleet.Iteration{{Day: "5m"}, {Day: "5m", Night: "1h", From: "08:00", To: "20:00"}},
 		Instructions: []fleet.Instruction{{Text: "a"}, {Text: "b"}, {File: "c.md"}},
@@ -221,7 +222,8 @@ func TestForms(t *testing.T) {
 
 // The schema's patterns and the Go parsers take the same texts.
 func FuzzDuration(f *testing.F) {
-	for _, s := range []string{"5m", "1h30m", "45s", "", "5 minutes", "1d2h3m4s", "0s", "m", "999999d", "1m1h", "-1s", "1.5h", "٣m", "5m\n"} {
+	for _, s := range []string{"5m", "1h30m", "45s", "", "5 minutes", "1d2h3m4s", "0s", "m", "999999d", "1m1h", "-1s",
+		"1.5h", "٣m", "5m\n"} {
 		f.Add(s)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(fleet.Schema))
@@ -249,7 +251,8 @@ func FuzzDuration(f *testing.F) {
 }
 
 func tooLarge(err error) bool {
-	return err != nil && (strings.HasSuffix(err.Error(), "is too long") || strings.HasSuffix(err.Error(), "is too large"))
+	return err != nil && (strings.HasSuffix(err.Error(), "is too long") || strings.HasSuffix(err.Error(),
+		"is too large"))
 }
 
 func ExampleDuration_Parse() {

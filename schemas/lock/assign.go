@@ -128,11 +128,13 @@ func (a *assigner) give(name string) {
 			uids[name], a.used[uid] = uid, true
 			return
 		}
-		a.fault(fmt.Sprintf("no number from %d to %d is free for user %s", a.in.From, a.in.To, name), "widen uids in the spec; numbers are never used twice")
+		a.fault(fmt.Sprintf("no number from %d to %d is free for user %s", a.in.From, a.in.To, name),
+			"widen uids in the spec; numbers are never used twice")
 		return
 	}
 	if uid < a.in.From || uid > a.in.To {
-		a.fault(fmt.Sprintf("user %s has the number %d, which lies outside uids %d to %d of the spec", name, uid, a.in.From, a.in.To),
+		a.fault(fmt.Sprintf("user %s has the number %d, which lies outside uids %d to %d of the spec", name, uid,
+			a.in.From, a.in.To),
 			fmt.Sprintf("let uids contain it, or give the user another number: fleet build --avoid-uid %d", uid))
 	}
 }

@@ -66,7 +66,8 @@ func Parse(b []byte) (*Lock, error) {
 		return nil, refuse("is not a lock of fleet: it has no version", repair)
 	}
 	if head.Version > Version {
-		return nil, refuse(fmt.Sprintf("has version %d, this fleet reads up to version %d", head.Version, Version), "use the newer fleet that wrote it")
+		return nil, refuse(fmt.Sprintf("has version %d, this fleet reads up to version %d", head.Version, Version),
+			"use the newer fleet that wrote it")
 	}
 	l := New()
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -135,7 +136,8 @@ func (l *Lock) check() error {
 		}
 		for name := range p.Retired {
 			if _, alive := p.UIDs[name]; alive {
-				r.ErrorHint("projects."+project, fmt.Sprintf("%q stands in uids and in retired", name), "take it out of retired if its numbers are the same")
+				r.ErrorHint("projects."+project, fmt.Sprintf("%q stands in uids and in retired", name),
+					"take it out of retired if its numbers are the same")
 			}
 		}
 	}
