@@ -1,0 +1,38 @@
+package model
+
+import "path"
+
+// Paths that an agent's processes see. They are the same for every agent, since each has a root of its own.
+const (
+	InsideInstructions = "/etc/fleet/instructions.md" // the composed instructions, read-only
+	InsideSignKey      = "/etc/fleet/sign.pub"        // public part of the SSH signing key, for user.signingkey
+)
+
+// ManagedDir is the folder of the harness's managed settings in an agent's root, "" where it has none.
+func (h *Harness) ManagedDir() string {
+	if h.SettingsDir == "" || path.IsAbs(h.SettingsDir) {
+		return h.SettingsDir
+	}
+	return "/etc/" + h.SettingsDir
+}
+
+// AgentRoot is the empty tree that becomes the root of the agent's processes.
+func (f *Fleet) AgentRoot(key string) string { return f.StateDir() + "/root/" + key }
+
+// KeyDir is root's folder for the agent's signing key: sign and sign.pub.
+func (f *Fleet) KeyDir(key string) string { return f.StateDir() + "/keys/" + key }
+
+// StoppedFile exists while an agent stays stopped because a person said so.
+func (f *Fleet) StoppedFile(key string) string { return f.StateDir() + "/stopped/" + key }
+
+// UnitsDir holds what runs: for each unit the digest of its definition and its invocation.
+func (f *Fleet) UnitsDir() string { return f.RunDir() + "/units" }
+
+// EndFlag tells the agent's runner to end at its iteration boundary.
+func (f *Fleet) EndFlag(key string) string { return f.AgentRun(key) + "/end" }
+
+// SignSock is the socket of the ssh-agent that signs for the agent.
+func (f *Fleet) SignSock(key string) string { return f.AgentRun(key) + "/sign.sock" }
+
+// HostNamespaces lists the host's own namespaces, so that an agent's start can prove to be in others.
+func (f *Fleet) HostNamespaces() string { return f.RunDir() + "/host" }

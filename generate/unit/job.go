@@ -1,0 +1,72 @@
+package unit
+
+import (
+	"time"
+
+	"fleet/generate/model"
+)
+
+// jobSlack is what a job may take beside its sessions: workspace, hooks, pauses.
+const jobSlack = 10 * time.Minute
+
+// job makes the timer of a schedule and the service that it starts, in the agent's own containment. A stopped agent's
+// jobs do not run.
+func (b *builder) job(a *model.Agent, j *model.Schedule) {
+	from := agentPath(a, "schedules."+j.Name)
+	b.timer(a, j, from)
+	u := b.unit(b.m.JobService(a.Key, j.Name), from)
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": job "+j.Name+" of agent "+a.Key)
+	b.owned(s, a, "manual") // a job in progress is left alone; the next one is the new one
+	b.contained(s, a)
+	b.signed(s, a)
+	s.Units("PartOf", b.m.Target())
+	s.Unless("ConditionPathExists", b.m.StoppedFile(a.Key))
+	s.Int("StartLimitIntervalSec", 0)
+
+	s = u.Section("Service")
+	run := b.store(a.File("jobs/" + j.Name))
+	box := box{sudo: len(a.Sudo) > 0, runs: []string{run}}
+	s.Words("Type", "oneshot") // so that the timer never starts a second one beside it
+	s.Words("Restart", "no")
+	s.Span("TimeoutStartSec", jobLimit(a))
+	s.Span("TimeoutStopSec", stopLimit)
+	s.Words("KillMode", "control-group")
+	journal(s, u.Name)
+	b.sandbox(s, a, box)
+	b.environment(s, a)
+	b.record(s)
+	b.run(s, a, box, run)
+	b.extras(u, a, "Service")
+}
+
+// jobLimit lets a job wait for each other job of its agent once. The session limit itself is the job script's.
+func jobLimit(a *model.Agent) time.Duration {
+	sum := jobSlack
+	for i := range a.Schedules {
+		sum += a.Schedules[i].Session
+	}
+	return sum
+}
+
+func (b *builder) timer(a *model.Agent, j *model.Schedule, from string) {
+	u := b.unit(b.m.JobTimer(a.Key, j.Name), from)
+	b.want(b.m.Target(), u.Name)
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": when job "+j.Name+" of agent "+a.Key+" runs")
+	b.owned(s, a, "restart")
+	s.Units("PartOf", b.m.Target())
+
+	s = u.Section("Timer")
+	if j.Calendar != "" {
+		s.At(from+".calendar").Text("OnCalendar", j.Calendar)
+	} else {
+		every := s.At(from + ".every")
+		every.Span("OnActiveSec", j.Every)
+		every.Span("OnUnitActiveSec", j.Every)
+	}
+	if j.Jitter > 0 {
+		s.At(from+".jitter").Span("RandomizedDelaySec", j.Jitter)
+	}
+	s.Span("AccuracySec", time.Second) // the default is a minute
+}

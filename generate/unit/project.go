@@ -1,0 +1,121 @@
+package unit
+
+import (
+	"time"
+
+	"fleet/generate/artifact"
+	"fleet/generate/model"
+)
+
+// target makes the unit that pulls in all else.
+func (b *builder) target() {
+	u := b.unit(b.m.Target(), "project")
+	b.want("multi-user.target", u.Name)
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project)
+	b.anchored(s)
+	s.Words("X-Fleet-OnChange", "reload") // nothing of its own runs
+}
+
+// slice makes the place of every process of the agents in the tree of cgroups; the firewall knows them by it. Limits are
+// the agents' own.
+func (b *builder) slice() {
+	u := b.unit(b.m.Slice(), "project")
+	u.Section("Unit").Text("Description", "agents of fleet "+b.m.Project)
+	u.Section("Unit").Words("X-Fleet-OnChange", "reload")
+}
+
+// firewall makes the unit that holds the nft table. It is never restarted, only reloaded: a hash of the rules stands in
+// it, which nothing else of systemd's reads.
+func (b *builder) firewall() {
+	ruleset := artifact.Path("nftables/" + b.m.Project + ".nft")
+	script, live := b.store("libexec/firewall"), b.m.ActiveDir()+"/"+string(ruleset)
+	u := b.unit(b.m.Firewall(), "project")
+	b.want(b.m.Target(), u.Name)
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": firewall")
+	s.Words("X-Fleet-OnChange", "reload")
+	if f, ok := b.t.Get(ruleset); ok {
+		s.Words("X-Fleet-ReloadTrigger", f.Digest()[:digestSize])
+	} else {
+		b.faults.Errorf("", "no artifact %q for unit %s", ruleset, u.Name)
+	}
+	b.anchored(s)
+	// Before the network is up, which is before basic.target on some hosts.
+	s.Bool("DefaultDependencies", false)
+	s.Units("Conflicts", "shutdown.target")
+	s.Units("Before", "shutdown.target", "network-pre.target")
+	s.Units("After", "local-fs.target", b.m.Slice()) // rules name the slice's cgroup, which must be there
+	s.Units("Wants", "network-pre.target", b.m.Slice())
+	s.Int("StartLimitIntervalSec", 0)
+
+	s = u.Section("Service")
+	s.Words("Type", "exec")
+	s.Words("Restart", "on-failure")
+	s.Span("RestartSec", time.Second)
+	s.Span("TimeoutStartSec", 30*time.Second)
+	s.Span("TimeoutStopSec", 30*time.Second)
+	hardened(s, "CAP_NET_ADMIN")
+	s.Yes("ProtectHome", "ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
+	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_NETLINK")
+	s.Words("RuntimeDirectory", "fleet/"+b.m.Project+"/firewall")
+	s.Words("RuntimeDirectoryMode", "0700")
+	s.Words("RuntimeDirectoryPreserve", "restart")
+	b.recordHost(s)
+	s.Exec("ExecStart", Command{Argv: []string{script, live}})
+	s.Exec("ExecStartPost", Command{Argv: []string{script, "wait", live}})
+	s.Exec("ExecReload", Command{Argv: []string{script, "reload", live}})
+	s.Exec("ExecStop", Command{Argv: []string{script, "withdraw", live}})
+}
+
+// recordHost notes what runs and lists the host's namespaces: agents of isolation user have no net unit that would.
+func (b *builder) recordHost(s Section) {
+	b.record(s)
+	s.Exec("ExecStartPre", Command{Prefix: "+", Argv: []string{b.store("libexec/namespaces"), b.m.HostNamespaces()}})
+}
+
+// watchdog makes the timer and the service that look after the agents.
+func (b *builder) watchdog() {
+	u := b.unit(b.m.WatchdogTimer(), "watchdog")
+	b.want(b.m.Target(), u.Name)
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": when the watchdog runs")
+	s.Words("X-Fleet-OnChange", "restart")
+	b.anchored(s)
+	s.Units("PartOf", b.m.Target())
+	s = u.Section("Timer")
+	every := s.At("watchdog.every")
+	every.Span("OnActiveSec", b.m.Watchdog.Every)
+	every.Span("OnUnitActiveSec", b.m.Watchdog.Every)
+	s.Span("AccuracySec", time.Second) // stalls are counted in runs
+
+	u = b.unit(b.m.WatchdogService(), "watchdog")
+	s = u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": watchdog")
+	s.Words("X-Fleet-OnChange", "restart")
+	b.anchored(s)
+	s.Int("StartLimitIntervalSec", 0)
+	s = u.Section("Service")
+	s.Words("Type", "oneshot")
+	s.Span("TimeoutStartSec", watchdogLimit)
+	// Agents' folders in /run and homes are their own alone: it looks at time stamps there and reads nothing. status.json
+	// goes to the operators' group.
+	hardened(s, "CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
+	s.Yes("ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
+	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
+	s.Path("ReadWritePaths", b.m.RunDir())
+	s.Path("ReadWritePaths", b.m.StateDir())
+	b.record(s)
+	s.Exec("ExecStart", Command{Argv: []string{b.store("libexec/watchdog")}})
+}
+
+// watchdogLimit is for all agents of a fleet in one run.
+const watchdogLimit = 4 * time.Minute
+
+// comeBack has the firewall start the agents of isolation user that it took along when its process ended. A link, since
+// the firewall's own text must not change with the agents.
+func (b *builder) comeBack(a *model.Agent) {
+	if a.Isolation == model.User {
+		b.want(b.m.Firewall(), b.m.AgentUnit(a.Key))
+	}
+}
