@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,8 +31,9 @@ func (r *run) watchHealth(ctx context.Context) error {
 	}
 	window := time.Duration(r.to.manifest.Activation.Health) * time.Second
 	end := time.Now().Add(window)
-	probes := make(chan error, 1)
-	go func() { probes <- r.probe(ctx) }()
+	if err := r.probe(ctx); err != nil {
+		return err
+	}
 	silent := r.started()
 	for first := true; first || time.Now().Before(end); first = false {
 		if err := r.ask(ctx); err != nil {
@@ -42,9 +44,6 @@ func (r *run) watchHealth(ctx context.Context) error {
 		}
 		silent = slices.DeleteFunc(silent, r.beats)
 		time.Sleep(min(healthEvery, max(0, time.Until(end))))
-	}
-	if err := <-probes; err != nil {
-		return err
 	}
 	if len(silent) > 0 {
 		return fmt.Errorf("no heartbeat within %s of %s\n  hint: journalctl -u %s", window, agentKeys(silent), silent[0].Unit)
@@ -124,7 +123,7 @@ func (r *run) beats(a manifest.Agent) bool {
 	}
 	defer d.Close()
 	info, err := d.Stat("beat")
-	return err == nil && !info.Time.Before(r.began.Add(-time.Second))
+	return err == nil && !info.ModTime.Before(r.began.Add(-time.Second))
 }
 
 // probe runs each started agent's containment probe, a unit with the agent's own sandbox.
@@ -180,7 +179,17 @@ const probeTime = 60 * time.Second
 // probeName names the tool's copy that the probe units run, and the folder of what they print.
 const probeName = "probe"
 
-// placeProbe puts a copy of the tool where the probe units look for it.
+// placeProbe puts a copy of the tool where the probe units look for it, and makes the folder for what they print.
 func (r *run) placeProbe() error {
+	dir := filepath.Join(r.profile.Run(), probeName)
+	err := r.host.Effects.Do("make the probes' folder", func() error {
+		if err := os.Mkdir(dir, 0o700); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return copyTool(r.host.Effects, r.host.Tool, filepath.Join(r.profile.State(), probeName))
 }

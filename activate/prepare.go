@@ -15,11 +15,16 @@ import (
 	"fleet/schemas/report"
 )
 
-// preflight (P0) recovers an unfinished switch, then collects everything that is in the way. It writes nothing.
+// preflight (P0) recovers an unfinished switch, then collects everything that is in the way.
 func (r *run) preflight(ctx context.Context) error {
 	if err := r.recover(ctx); err != nil {
 		return err
 	}
+	return r.examine(ctx)
+}
+
+// examine collects everything that is in the way. It writes nothing.
+func (r *run) examine(ctx context.Context) error {
 	var all report.Report
 	m, err := r.source()
 	if err := collect(&all, err); err != nil {

@@ -50,8 +50,7 @@ func files(o Options) []attempt {
 		{"read /etc/shadow", read("/etc/shadow")},
 		{"read /etc/sudoers", read("/etc/sudoers")},
 		{"list /root", listDir("/root")},
-		{"list /etc/fleet", listDir("/etc/fleet")},
-		{"list /var/lib/fleet/store", listDir("/var/lib/fleet/store")},
+		{"write to the store", write("/var/lib/fleet/store")},
 		{"write to /usr", write("/usr")},
 		{"write to /etc", write("/etc")},
 		{"write to /", write("/")},
@@ -59,11 +58,11 @@ func files(o Options) []attempt {
 		{"write a kernel setting", openWrite("/proc/sys/kernel/hostname")},
 		{"see a process of another user", foreignProcess},
 	}
+	for _, dir := range o.Hidden {
+		out = append(out, attempt{"list " + dir, listDir(dir)})
+	}
 	for _, user := range o.Others {
 		out = append(out, attempt{"list the home of " + user, listDir("/home/" + user)})
-	}
-	for _, dir := range o.OtherRun {
-		out = append(out, attempt{"list " + dir, listDir(dir)})
 	}
 	return out
 }

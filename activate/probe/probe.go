@@ -11,10 +11,10 @@ import (
 
 // Options tell what the agent is.
 type Options struct {
-	Others   []string // users of other agents, whose homes and processes must be out of sight
-	OtherRun []string // folders in /run of other agents
-	Sudo     bool     // the agent may gain privileges: NoNewPrivs is not expected
-	Shared   bool     // isolation user: the host's network namespace
+	Others []string // users of other agents, whose homes must be out of sight
+	Hidden []string // folders that must be out of sight
+	Sudo   bool     // the agent may gain privileges: NoNewPrivs is not expected
+	Shared bool     // isolation user: the host's network namespace
 }
 
 // Result is the outcome of one attempt.

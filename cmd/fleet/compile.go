@@ -88,9 +88,8 @@ func (a *app) compile(ctx context.Context, b *buildFlags) (*generate.Compiled, e
 	if err != nil {
 		return nil, err
 	}
-	lockPath := filepath.Join(filepath.Dir(a.path(so.File)), lockFile)
-	locked, err := os.ReadFile(lockPath)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	locked, err := a.readLock(so.File)
+	if err != nil {
 		return nil, err
 	}
 	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Avoid: b.avoid, Target: b.target})
@@ -101,6 +100,7 @@ func (a *app) compile(ctx context.Context, b *buildFlags) (*generate.Compiled, e
 	if !c.LockChanged {
 		return c, nil
 	}
+	lockPath := a.lockPath(so.File)
 	if b.locked {
 		return nil, withStatus(exitRefused, fmt.Errorf(
 			"%s: must not change with --locked, and this spec needs new user ids\n  hint: build without --locked and commit it",
@@ -111,6 +111,20 @@ func (a *app) compile(ctx context.Context, b *buildFlags) (*generate.Compiled, e
 	}
 	a.log.Infof("%s: user ids written; commit it with the spec", lockPath)
 	return c, nil
+}
+
+// lockPath returns where the lock of a spec stands.
+func (a *app) lockPath(specFile string) string {
+	return filepath.Join(filepath.Dir(a.path(specFile)), lockFile)
+}
+
+// readLock returns the lock of a spec, nothing where there is none yet.
+func (a *app) readLock(specFile string) ([]byte, error) {
+	locked, err := os.ReadFile(a.lockPath(specFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return locked, err
 }
 
 // generations is the local folder of built generations.

@@ -32,7 +32,7 @@ func newProbeCmd(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&as, "as", false, "this process is an agent's")
 	f.StringSliceVar(&o.Others, "other", nil, "user of another agent")
-	f.StringSliceVar(&o.OtherRun, "other-run", nil, "folder in /run of another agent")
+	f.StringSliceVar(&o.Hidden, "hidden", nil, "folder that must be out of sight")
 	f.BoolVar(&o.Sudo, "sudo", false, "the agent may gain privileges")
 	f.BoolVar(&o.Shared, "shared", false, "the agent is in the host's network namespace")
 	return cmd

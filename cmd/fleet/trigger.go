@@ -39,9 +39,6 @@ func (a *app) trigger(ctx context.Context, key, name string, wait bool) error {
 	if err != nil {
 		return err
 	}
-	if wait {
-		a.log.Infof("job %s of %s runs; Ctrl-C leaves it running", name, key)
-	}
 	r, err := c.Trigger(ctx, of, name, wait)
 	var unknown *agents.UnknownJob
 	if errors.As(err, &unknown) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -96,8 +95,8 @@ func (a *app) trial(ctx context.Context, t *tryFlags) (*generate.Compiled, error
 		return nil, err
 	}
 	so.Harness = t.harness
-	locked, err := os.ReadFile(filepath.Join(filepath.Dir(a.path(so.File)), lockFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	locked, err := a.readLock(so.File)
+	if err != nil {
 		return nil, err
 	}
 	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Target: t.build.target})

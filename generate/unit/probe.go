@@ -38,13 +38,13 @@ func (b *builder) probe(a *model.Agent) {
 
 // probeArgs tell the probe whose homes and folders must be out of sight.
 func (b *builder) probeArgs(a *model.Agent) []string {
-	var out []string
+	out := []string{"--hidden=/etc/fleet/" + b.m.Project + "/generations", "--hidden=" + b.m.StateDir() + "/txn"}
 	if a.Isolation == model.User {
 		out = append(out, "--shared")
 	}
 	for i := range b.m.Agents {
 		if o := &b.m.Agents[i]; o.Key != a.Key {
-			out = append(out, "--other="+o.User, "--other-run="+b.m.AgentRun(o.Key))
+			out = append(out, "--other="+o.User, "--hidden="+b.m.AgentRun(o.Key))
 			break // one neighbour tells; naming all would change every agent's units with each new one
 		}
 	}

@@ -1,0 +1,90 @@
+package activate
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"fleet/activate/detach"
+	"fleet/activate/plan"
+	"fleet/activate/profile"
+	"fleet/activate/system"
+	"fleet/schemas/manifest"
+)
+
+// Preview is what a switch would do.
+type Preview struct {
+	From *manifest.Manifest // nil on a first switch
+	To   *manifest.Manifest
+	Plan *plan.Plan
+}
+
+// Pending reports whether the switch would change anything.
+func (p *Preview) Pending() bool {
+	if p.From == nil || p.From.ID != p.To.ID {
+		return true
+	}
+	for _, s := range p.Plan.Units {
+		if s.Touches() {
+			return true
+		}
+	}
+	return false
+}
+
+// DryRun takes a request through all checks and returns the plan. The host is left as it was: the copy that the real
+// readers judge lies in a folder of its own in /run, which is gone afterwards.
+func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err error) {
+	scratch, err := os.MkdirTemp("/run", ".fleet-dry-run-")
+	if err != nil {
+		return nil, err
+	}
+	copied := profile.New(profile.Layout{Project: h.Layout.Project, Root: scratch}, system.Real{})
+	defer func() { err = errors.Join(err, removeScratch(scratch, copied)) }()
+
+	r := newRun(h, detach.Dir(scratch), req)
+	if err := r.examine(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.copyTo(ctx, copied); err != nil {
+		return nil, err
+	}
+	if err := r.judge(ctx); err != nil {
+		return nil, err
+	}
+	out := &Preview{To: r.to.manifest, Plan: r.plan}
+	if r.from != nil {
+		out.From = r.from.manifest
+	}
+	return out, nil
+}
+
+// copyTo takes the generation of the host, or a copy of the build in another root.
+func (r *run) copyTo(ctx context.Context, copied *profile.Profile) error {
+	if r.req.Source == "" {
+		to, err := r.load(r.req.Number)
+		r.to = to
+		return err
+	}
+	if err := os.MkdirAll(copied.Root+"/run", 0o755); err != nil {
+		return err
+	}
+	for _, dir := range []string{"/etc", "/var/lib"} {
+		if err := os.MkdirAll(copied.Root+dir, 0o755); err != nil {
+			return err
+		}
+	}
+	got, err := copied.Import(ctx, r.build())
+	if err != nil {
+		return err
+	}
+	own := r.profile
+	r.profile = copied
+	r.to, err = r.load(got.Number)
+	r.profile = own
+	return err
+}
+
+func removeScratch(dir string, copied *profile.Profile) error {
+	return errors.Join(copied.Uninstall(), os.RemoveAll(dir))
+}
