@@ -22,7 +22,7 @@ var (
 )
 
 // ReservedKeys are names that no agent may have: files and folders beside the agents' own in /run/fleet/PROJECT.
-var ReservedKeys = []string{"active", "anchor", "chat", "firewall", "switch", "txn", "units", "watchdog"}
+var ReservedKeys = []string{"active", "anchor", "chat", "firewall", "host", "switch", "txn", "units", "watchdog"}
 
 // ReservedProjects are names that no project may have: folders beside the projects' own in /var/lib/fleet.
 var ReservedProjects = []string{"store"}
@@ -201,9 +201,17 @@ func (c *checker) units() {
 	for p, f := range c.paths {
 		name, isUnit := strings.CutPrefix(p, "units/")
 		if isUnit && f.Mode != ModeLink {
-			c.must(seen[name], "units", "file %q must belong to a listed unit", p)
+			owner, isDropIn := dropInOwner(name)
+			c.must(seen[name] || isDropIn && c.ours(owner), "units", "file %q must belong to a listed unit", p)
 		}
 	}
+}
+
+// dropInOwner returns the unit that NAME.d/FILE.conf in units/ is for.
+func dropInOwner(p string) (string, bool) {
+	dir, file, ok := strings.Cut(p, "/")
+	owner, isDropIn := strings.CutSuffix(dir, ".d")
+	return owner, ok && isDropIn && strings.HasSuffix(file, ".conf")
 }
 
 func (c *checker) ours(unit string) bool {

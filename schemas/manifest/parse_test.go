@@ -75,6 +75,24 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// Drop-ins of the project's own units are part of a generation, those of other units are not.
+func TestParseDropIns(t *testing.T) {
+	for p, want := range map[string]bool{
+		"units/fleet-demo-lead@x.service.d/a.conf": true, "units/fleet-demo-.service.d/a.conf": true,
+		"units/ssh.service.d/a.conf": false, "units/fleet-demo-lead.service.d/a.txt": false, "units/x.conf": false,
+	} {
+		s := newSealed()
+		s.m.Files = s.m.Files[:len(s.m.Files)-2]
+		s.File(p, "0444", "[Unit]\n")
+		s.seal()
+		b, err := manifest.Encode(s.m)
+		must(t, err)
+		if _, err := manifest.Parse(b); (err == nil) != want {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+}
+
 func TestParseRefusesText(t *testing.T) {
 	good, err := manifest.Encode(newSealed().m)
 	must(t, err)
