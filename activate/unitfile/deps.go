@@ -67,12 +67,15 @@ func expand(word, name string) string {
 	return strings.NewReplacer("%%", "%", "%n", name, "%N", full, "%p", prefix, "%i", instance).Replace(word)
 }
 
+// triggerKey names the key by which a unit of the type names what it starts.
+var triggerKey = map[string]string{".socket": "Service", ".timer": "Unit", ".path": "Unit"}
+
 // Triggers returns the unit that a socket, timer or path unit starts, "" for any other unit. A socket with Accept=yes
 // starts instances of a template.
 func (s *Set) Triggers(name string) string {
 	stem, ext := strings.TrimSuffix(name, path.Ext(name)), path.Ext(name)
 	u := s.Unit(name)
-	key := map[string]string{".socket": "Service", ".timer": "Unit", ".path": "Unit"}[ext]
+	key := triggerKey[ext]
 	switch {
 	case key == "" || u == nil:
 		return ""
@@ -89,13 +92,11 @@ func (s *Set) Triggers(name string) string {
 // TriggeredBy returns the units of the given type (such as ".socket") that start name, sorted.
 func (s *Set) TriggeredBy(name, ext string) []string {
 	var out []string
-	for _, trigger := range s.Names() {
-		if path.Ext(trigger) != ext {
-			continue
-		}
-		if t := s.Triggers(trigger); t == name || t != "" && t == Template(name) {
+	for _, trigger := range slices.Concat(s.starters[name], s.starters[Template(name)]) {
+		if path.Ext(trigger) == ext {
 			out = append(out, trigger)
 		}
 	}
+	slices.Sort(out)
 	return out
 }

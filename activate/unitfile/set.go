@@ -15,6 +15,8 @@ type Set struct {
 	dropIns   map[string][]dropIn // by the unit that the folder is for
 	pulls     map[string][]string // NAME.wants/ and NAME.requires/, by NAME
 	requires  map[string][]string // NAME.requires/ alone
+	merged    map[string]Unit     // every fragment with its drop-ins
+	starters  map[string][]string // triggered unit to the sockets, timers and paths that start it
 }
 
 type dropIn struct {
@@ -36,7 +38,21 @@ func Load(fsys fs.FS) (*Set, error) {
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
+	s.index()
 	return s, nil
+}
+
+// index does what would else be done over again at every question.
+func (s *Set) index() {
+	s.merged, s.starters = map[string]Unit{}, map[string][]string{}
+	for name := range s.fragments {
+		s.merged[name] = s.merge(name)
+	}
+	for _, name := range s.Names() {
+		if t := s.Triggers(name); t != "" {
+			s.starters[t] = append(s.starters[t], name)
+		}
+	}
 }
 
 func (s *Set) load(fsys fs.FS, e fs.DirEntry) error {
@@ -129,8 +145,15 @@ func (s *Set) Has(name string) bool {
 }
 
 // Unit returns the unit with the set's drop-ins merged; an instance without a file of its own comes from its template.
-// A unit that the set lacks is nil.
+// A unit that the set lacks is nil. Callers do not change it.
 func (s *Set) Unit(name string) Unit {
+	if u, found := s.merged[name]; found {
+		return u
+	}
+	return s.merge(name)
+}
+
+func (s *Set) merge(name string) Unit {
 	u, found := s.fragments[name]
 	if !found {
 		u, found = s.fragments[Template(name)]
