@@ -62,24 +62,25 @@ type User struct {
 
 // Agent is what activation, status and diff must know of an agent; nothing here is secret.
 type Agent struct {
-	Key       string            `json:"key"`
-	Name      string            `json:"name"`
-	User      string            `json:"user"`
-	Unit      string            `json:"unit"`
-	Enabled   bool              `json:"enabled"`
-	Isolation string            `json:"isolation"`
-	Harness   string            `json:"harness"`
-	Program   string            `json:"program,omitempty"` // must be found on the host, "" where generated
-	Install   string            `json:"install,omitempty"` // how to install it
-	OnChange  string            `json:"onChange"`
-	Session   int               `json:"session"` // seconds
-	Sudo      []string          `json:"sudo,omitempty"`
-	Mounts    []string          `json:"mounts,omitempty"` // "SOURCE TARGET ro" or "... rw"
-	Ports     string            `json:"ports,omitempty"`  // "FROM-TO"
-	Unsafe    []string          `json:"unsafe,omitempty"` // loosened systemd directives
-	Limits    map[string]string `json:"limits,omitempty"`
-	Signing   bool              `json:"signing,omitempty"`
-	Schedules []string          `json:"schedules,omitempty"`
+	Key            string            `json:"key"`
+	Name           string            `json:"name"`
+	User           string            `json:"user"`
+	Unit           string            `json:"unit"`
+	Enabled        bool              `json:"enabled"`
+	Isolation      string            `json:"isolation"`
+	Harness        string            `json:"harness"`
+	Program        string            `json:"program,omitempty"` // must be found on the host, "" where generated
+	Install        string            `json:"install,omitempty"` // how to install it
+	OnChange       string            `json:"onChange"`
+	Session        int               `json:"session"` // seconds
+	Sudo           []string          `json:"sudo,omitempty"`
+	Mounts         []string          `json:"mounts,omitempty"`         // "SOURCE TARGET ro" or "... rw"
+	Ports          string            `json:"ports,omitempty"`          // "FROM-TO"
+	PermissionMode string            `json:"permissionMode,omitempty"` // of the harness's managed settings
+	Unsafe         []string          `json:"unsafe,omitempty"`         // loosened systemd directives
+	Limits         map[string]string `json:"limits,omitempty"`
+	Signing        bool              `json:"signing,omitempty"`
+	Schedules      []string          `json:"schedules,omitempty"`
 }
 
 // The policies by which a changed unit is treated, in the unit itself as X-Fleet-OnChange=.
