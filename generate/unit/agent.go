@@ -38,7 +38,7 @@ func (b *builder) agent(a *model.Agent) {
 	s.Words("Restart", "always")
 	s.Span("RestartSec", restartPause)
 	s.Span("TimeoutStartSec", startLimit)
-	s.Span("TimeoutStopSec", stopLimit)
+	s.Span("TimeoutStopSec", stopLimit+a.CleanupLimit())
 	s.Words("KillMode", "control-group")
 	journal(s, u.Name)
 	b.sandbox(s, a, box)

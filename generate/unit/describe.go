@@ -30,11 +30,10 @@ func Loosened(s fleet.Systemd) []string {
 	var out []string
 	for section, keys := range map[string]map[string][]string{"Unit": s.Unit, "Service": s.Service} {
 		for key, values := range keys {
-			if class, known := fleet.Directive(section, key); known && class != fleet.Loosens {
-				continue
-			}
 			for _, v := range values {
-				out = append(out, key+"="+v)
+				if class, known := fleet.DirectiveValue(section, key, v); !known || class == fleet.Loosens {
+					out = append(out, key+"="+v)
+				}
 			}
 		}
 	}

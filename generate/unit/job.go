@@ -6,7 +6,7 @@ import (
 	"fleet/generate/model"
 )
 
-// jobSlack is what a job may take beside its sessions: workspace, hooks, pauses.
+// jobSlack is what a job may take beside waiting and its session: workspace and hooks.
 const jobSlack = 10 * time.Minute
 
 // job makes the timer of a schedule and the service that it starts, in the agent's own containment. A stopped agent's
@@ -29,7 +29,7 @@ func (b *builder) job(a *model.Agent, j *model.Schedule) {
 	box := box{sudo: len(a.Sudo) > 0, runs: []string{run}}
 	s.Words("Type", "oneshot") // so that the timer never starts a second one beside it
 	s.Words("Restart", "no")
-	s.Span("TimeoutStartSec", jobLimit(a))
+	s.Span("TimeoutStartSec", a.JobPatience()+j.Session+jobSlack) // the session's own limit is the script's
 	s.Span("TimeoutStopSec", stopLimit)
 	s.Words("KillMode", "control-group")
 	journal(s, u.Name)
@@ -38,15 +38,6 @@ func (b *builder) job(a *model.Agent, j *model.Schedule) {
 	b.record(s)
 	b.run(s, a, box, run)
 	b.extras(u, a, "Service")
-}
-
-// jobLimit lets a job wait for each other job of its agent once. The session limit itself is the job script's.
-func jobLimit(a *model.Agent) time.Duration {
-	sum := jobSlack
-	for i := range a.Schedules {
-		sum += a.Schedules[i].Session
-	}
-	return sum
 }
 
 func (b *builder) timer(a *model.Agent, j *model.Schedule, from string) {

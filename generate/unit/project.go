@@ -97,7 +97,7 @@ func (b *builder) watchdog() {
 	s.Int("StartLimitIntervalSec", 0)
 	s = u.Section("Service")
 	s.Words("Type", "oneshot")
-	s.Span("TimeoutStartSec", watchdogLimit)
+	s.Span("TimeoutStartSec", watchdogBase+time.Duration(len(b.m.Agents))*watchdogEach)
 	// Agents' folders in /run and homes are their own alone: it looks at time stamps there and reads nothing. status.json
 	// goes to the operators' group.
 	hardened(s, "CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
@@ -109,8 +109,11 @@ func (b *builder) watchdog() {
 	s.Exec("ExecStart", Command{Argv: []string{b.store("libexec/watchdog")}})
 }
 
-// watchdogLimit is for all agents of a fleet in one run.
-const watchdogLimit = 4 * time.Minute
+// watchdogBase and watchdogEach bound one run: each agent may have to be started again, which may take a minute.
+const (
+	watchdogBase = 4 * time.Minute
+	watchdogEach = 65 * time.Second
+)
 
 // comeBack has the firewall start the agents of isolation user that it took along when its process ended. A link, since
 // the firewall's own text must not change with the agents.

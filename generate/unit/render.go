@@ -33,6 +33,9 @@ func Render(m *model.Fleet, t *artifact.Tree) ([]artifact.File, error) {
 }
 
 func (b *builder) agentUnits(a *model.Agent) {
+	if len(a.Sudo) > 0 && a.Isolation == model.Namespace {
+		b.faults.ErrorHint(agentPath(a, "sudo"), "sudo must stand only with isolation user", "set isolation to user, or take sudo away")
+	}
 	b.checkMounts(a)
 	b.agent(a)
 	b.attach(a)

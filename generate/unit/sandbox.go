@@ -1,6 +1,8 @@
 package unit
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 
 	"fleet/generate/model"
@@ -38,10 +40,22 @@ func tmpfs(s Section, a *model.Agent) {
 		s.Words("TemporaryFileSystem", dir+":ro,mode=0755,size=1M")
 	}
 	tmp := s.At(agentPath(a, "limits.tmp"))
-	tmp.Words("TemporaryFileSystem", "/tmp:mode=1777,size="+size(a.Limits.Tmp))
-	tmp.Words("TemporaryFileSystem", "/var/tmp:mode=1777,size="+size(a.Limits.Tmp))
+	tmp.sized("/tmp", a.Limits.Tmp)
+	tmp.sized("/var/tmp", a.Limits.Tmp)
 	// PrivateDevices= and PrivateIPC= leave the host's /dev/shm in place, where two agents could meet.
-	s.At(agentPath(a, "limits.shm")).Words("TemporaryFileSystem", "/dev/shm:mode=1777,size="+size(a.Limits.Shm))
+	s.At(agentPath(a, "limits.shm")).sized("/dev/shm", a.Limits.Shm)
+}
+
+// sized mounts a tmpfs that everybody in the unit can write.
+func (s Section) sized(dir string, bytes uint64) {
+	s.put("TemporaryFileSystem", dir+":mode=1777,size="+size(bytes), atLeast(1, bytes))
+}
+
+func atLeast(least, n uint64) error {
+	if n < least {
+		return errors.New("the limit must be set")
+	}
+	return nil
 }
 
 // sudoCaps are what a command that an agent runs by sudo may have. Whatever needs more is a service of its own, for
@@ -125,7 +139,7 @@ func calls(s Section) {
 func limits(s Section, a *model.Agent) {
 	l := a.Limits
 	at := func(key string) Section { return s.At(agentPath(a, "limits."+key)) }
-	at("memory").Bytes("MemoryMax", l.Memory)
+	at("memory").put("MemoryMax", size(l.Memory), atLeast(1, l.Memory))
 	at("memory").Int("MemorySwapMax", 0) // else it fills the host's swap
 	if l.MemoryHigh > 0 {
 		at("memoryHigh").Bytes("MemoryHigh", l.MemoryHigh)
@@ -139,8 +153,8 @@ func limits(s Section, a *model.Agent) {
 	if l.IOWeight > 0 {
 		at("io").Int("IOWeight", l.IOWeight)
 	}
-	at("tasks").Int("TasksMax", l.Tasks)
-	at("files").Int("LimitNOFILE", l.Files)
+	at("tasks").put("TasksMax", strconv.Itoa(l.Tasks), atLeast(1, uint64(max(l.Tasks, 0))))
+	at("files").put("LimitNOFILE", strconv.Itoa(l.Files), atLeast(1, uint64(max(l.Files, 0))))
 	s.Int("LimitCORE", 0)
 	at("oom").Words("OOMPolicy", l.OOM)
 	s.Int("OOMScoreAdjust", 500) // where memory ends, agents go before services
