@@ -33,9 +33,9 @@ func (p *Preview) Pending() bool {
 }
 
 // DryRun takes a request through all checks and returns the plan. The host is left as it was: the copy that the real
-// readers judge lies in a folder of its own in /run, which is gone afterwards.
+// readers judge lies in a folder of its own, which is gone afterwards.
 func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err error) {
-	scratch, err := os.MkdirTemp("/run", ".fleet-dry-run-")
+	scratch, err := os.MkdirTemp("/var/lib", ".fleet-dry-run-")
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (r *run) copyTo(ctx context.Context, copied *profile.Profile) error {
 		return err
 	}
 	own := r.profile
-	r.profile = copied
+	r.profile, r.store = copied, copied.Store()
 	r.to, err = r.load(got.Number)
 	r.profile = own
 	return err

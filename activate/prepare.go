@@ -110,7 +110,7 @@ func (r *run) importBuild(ctx context.Context) error {
 // judge (P2) lets the real readers of the files judge the copy, and makes the plan.
 func (r *run) judge(ctx context.Context) error {
 	found, err := lint.Check(ctx, lint.Question{
-		Layout: r.profile.Layout, Dir: r.to.dir, Manifest: r.to.manifest, Live: r.fromDir(),
+		Layout: r.profile.Layout, Dir: r.to.dir, Manifest: r.to.manifest, Live: r.fromDir(), Store: r.store,
 	})
 	if err != nil {
 		return err

@@ -48,7 +48,8 @@ type run struct {
 	state *state.State
 	from  *generation // what is live; nil on a first switch
 	to    *generation
-	fresh bool // to was copied by this run
+	fresh bool   // to was copied by this run
+	store string // folder of the store that has to's files
 
 	live  map[string]plan.Live
 	plan  *plan.Plan
@@ -60,7 +61,7 @@ type run struct {
 }
 
 func newRun(h Host, d detach.Dir, req detach.Request) *run {
-	return &run{host: h, profile: profile.New(h.Layout, h.Effects), dir: d, req: req}
+	return &run{host: h, profile: profile.New(h.Layout, h.Effects), dir: d, req: req, store: h.Layout.Store()}
 }
 
 // load reads generation n, which is on the host.

@@ -13,8 +13,8 @@ import (
 	"fleet/schemas/manifest"
 )
 
-// describe returns the manifest of a rendered fleet, but for its files and its id.
-func describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target string) manifest.Manifest {
+// Describe returns the manifest of a rendered fleet, but for its files and its id.
+func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target string) manifest.Manifest {
 	out := manifest.Manifest{
 		Tool: manifest.Tool, Target: target, Project: m.Project, Spec: loaded.Digests, Table: m.Table(),
 		Groups: []string{m.Operators}, UIDs: [2]int{m.UIDs.From, m.UIDs.To}, Retention: m.Retention.Generations,
@@ -42,6 +42,7 @@ func agent(m *model.Fleet, a model.Agent) manifest.Agent {
 		Key: a.Key, Name: a.Name, User: a.User, Enabled: a.Enabled, Isolation: string(a.Isolation),
 		Harness: a.Harness.Name, Program: a.Harness.Program, Install: a.Harness.Install, OnChange: a.OnChange,
 		Session: seconds(a.Session), Sudo: a.Sudo, Signing: a.Git.Signing, Limits: limits(a.Limits),
+		PermissionMode: a.Permissions.Mode,
 	}
 	if a.Enabled {
 		out.Unit = string(m.AgentUnit(a.Key))

@@ -63,7 +63,7 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := store.Seal(tree, describe(m, tree, loaded, o.Target))
+	sealed, err := store.Seal(tree, Describe(m, tree, loaded, o.Target))
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ type Question struct {
 	Layout   profile.Layout
 	Dir      string             // folder of the generation
 	Manifest *manifest.Manifest // of it
+	Store    string             // folder of the store that has its files
 	Live     string             // folder of the generation that is live, "" if none is
 }
 

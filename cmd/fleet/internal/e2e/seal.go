@@ -1,0 +1,68 @@
+//go:build machine
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"fleet/generate"
+	"fleet/generate/artifact"
+	"fleet/generate/model"
+	"fleet/generate/spec"
+	"fleet/generate/store"
+	"fleet/generate/unit"
+	"fleet/schemas/lock"
+	"fleet/schemas/manifest"
+)
+
+// Unit adds a unit to a tree that is being sealed. The text needs neither the anchor nor the mark of its origin; with
+// wanted it is linked into the project's target.
+func Unit(t *artifact.Tree, name, text string, wanted bool) error {
+	anchor := "fleet-" + Project + "-anchor.service"
+	if strings.HasSuffix(name, ".service") && !strings.Contains(text, "X-Fleet-NoAnchor") {
+		text = "[Unit]\nRequires=" + anchor + "\nAfter=" + anchor + "\n" + text
+	}
+	files := []artifact.File{artifact.Text(artifact.Path("units/"+name), text)}
+	if wanted {
+		files = append(files, artifact.Link(artifact.Path("units/fleet-"+Project+".target.wants/"+name), "../"+name))
+	}
+	return t.Add(files...)
+}
+
+// sealed renders a fleet whose only agent is disabled, lets change add to it, and seals it.
+func sealed(t testing.TB, change func(*artifact.Tree, *manifest.Manifest)) (*store.Sealed, error) {
+	dir := t.TempDir()
+	text := Spec(`{ agents: { idle: { enabled: false } } }`)
+	if err := os.WriteFile(filepath.Join(dir, "fleet.jsonnet"), []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	loaded, err := spec.Load(t.Context(), spec.Options{Dir: dir, File: "fleet.jsonnet"})
+	if err != nil {
+		return nil, err
+	}
+	ids := lock.New()
+	if _, err := ids.Assign(Project, model.Users(loaded.Fleet), loaded.Fleet.UIDs, nil); err != nil {
+		return nil, err
+	}
+	m, err := model.Resolve(loaded.Fleet, ids.Users(Project))
+	if err != nil {
+		return nil, err
+	}
+	tree, err := generate.Render(m)
+	if err != nil {
+		return nil, err
+	}
+	head := generate.Describe(m, tree, loaded, runtime.GOOS+"/"+runtime.GOARCH)
+	change(tree, &head)
+	head.Units = nil
+	for _, f := range tree.Files() {
+		if f.Link == "" && filepath.Dir(string(f.Path)) == "units" {
+			head.Units = append(head.Units, unit.Describe(f))
+		}
+	}
+	return store.Seal(tree, head)
+}
