@@ -15,7 +15,7 @@
 #   from N, to M            generation that was live (0: none), and the one that was wanted
 #   boot N                  what `boot` named when the switch began
 #   unit U                  the switch's own unit, killed first                                 (may be missing)
-#   timer T                 the dead man's timer, without suffix                                (may be missing)
+#   timer T                 the dead man's timer, without suffix; T-guard stands in for it      (may be missing)
 #   firewall SCRIPT FILE    SCRIPT reload FILE brings the old rules back                        (may be missing)
 #   stop U                  unit that the old generation does not have                          (any number)
 #   run U DIGEST            unit that must run again from the text with that digest             (any number)
@@ -176,7 +176,7 @@ finish() {
 	mv "$result.new" "$result" || die "cannot write $result"
 	sync "${result%/*}" || die "cannot sync $result"
 	timer=$(value timer)
-	[ -n "$held" ] || [ -z "$timer" ] || ctl stop -- "$timer.timer" 2>/dev/null
+	[ -n "$held" ] || [ -z "$timer" ] || ctl stop -- "$timer.timer" "$timer-guard.timer" 2>/dev/null
 	say "$1 ${2:-}"
 	[ -z "$2" ] || exit 3
 	exit 0

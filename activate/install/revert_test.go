@@ -174,7 +174,7 @@ func (s *scene) whole(when string) {
 		s.Errorf("%s: active -> %s", when, got)
 	}
 	want := map[string]string{lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active",
-		"fleetswitch-demo.service": "inactive", "fleetdeadman-demo.timer": "inactive"}
+		"fleetswitch-demo.service": "inactive", "fleetdeadman-demo.timer": "inactive", "fleetdeadman-demo-guard.timer": "inactive"}
 	if d := cmp.Diff(want, s.states()); d != "" {
 		s.Errorf("%s: %s", when, d)
 	}
