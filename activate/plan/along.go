@@ -98,14 +98,14 @@ func (p *planner) company(u *unit) bool {
 		}
 		why = "with " + d.name
 		if d.step == nil {
-			p.step(d, Graceful, PhaseRun, "requires "+u.name+", which changes").Policy = policy(d)
+			p.step(d, Graceful, PhaseRun, "requires "+u.name+", which changes").Policy = policy(d.new)
 		}
 		if d.step.Action == Graceful {
 			u.step.Along = d.name
 			return true
 		}
 	}
-	p.step(u, Restart, stopPhase(u.changes), because(u.changes)+parens(why)).Policy = policy(u)
+	p.step(u, Restart, stopPhase(u.changes), because(u.changes)+parens(why)).Policy = policy(u.new)
 	return true
 }
 

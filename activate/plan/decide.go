@@ -92,11 +92,11 @@ func (p *planner) runningJob(u *unit) {
 		return
 	}
 	why := because(u.changes)
-	if at := p.atOnce(u); at != "" {
-		p.step(u, Restart, PhaseRun, why+parens(at)).Policy = policy(u)
+	if at := p.atOnce(u); at != "" && (policy(u.new) != manifest.OnChangeManual || p.narrowed(u) != "") {
+		p.step(u, Restart, PhaseRun, why+parens(at)).Policy = policy(u.new)
 		return
 	}
-	p.step(u, None, PhaseRun, why+parens("the run in progress ends by itself")).Policy = policy(u)
+	p.step(u, None, PhaseRun, why+parens("the run in progress ends by itself")).Policy = policy(u.new)
 }
 
 // moving handles units that are starting, stopping or waiting to be started again. No session is in progress in them.
@@ -106,10 +106,10 @@ func (p *planner) moving(u *unit) {
 	case u.live.leaving() || !u.meant:
 	case len(u.changes) == 0 && !u.live.Unknown:
 		p.step(u, Wait, PhaseRun, "is "+state)
-	case policy(u) == manifest.OnChangeManual:
+	case policy(u.new) == manifest.OnChangeManual:
 		p.manual(u)
 	default:
-		p.step(u, Restart, PhaseRun, because(u.changes)+parens("is "+state)).Policy = policy(u)
+		p.step(u, Restart, PhaseRun, because(u.changes)+parens("is "+state)).Policy = policy(u.new)
 	}
 }
 
@@ -163,7 +163,7 @@ func (p *planner) changedTimer(u *unit) {
 
 // changedService treats the service by its policy.
 func (p *planner) changedService(u *unit) {
-	onChange := policy(u)
+	onChange := policy(u.new)
 	why := because(u.changes)
 	if u.live.Unknown {
 		why = "what it runs from is not known"
@@ -200,8 +200,14 @@ func (p *planner) atOnce(u *unit) string {
 		return "now"
 	case p.in.Revert:
 		return "on the way back"
-	case p.in.AtOnce[p.agent(u)] != "":
-		return p.in.AtOnce[p.agent(u)]
+	}
+	return p.narrowed(u)
+}
+
+// narrowed returns what the unit must not go on with, "" where there is nothing.
+func (p *planner) narrowed(u *unit) string {
+	if why := p.in.AtOnce[p.agent(u)]; why != "" {
+		return why
 	}
 	if key := narrows(u.changes); key != "" {
 		return key + " contains it, so at once"
@@ -210,8 +216,8 @@ func (p *planner) atOnce(u *unit) string {
 }
 
 // policy returns the unit's own wish, restart where it has none.
-func policy(u *unit) string {
-	if v := u.new.Last("Unit", "X-Fleet-OnChange"); v != "" {
+func policy(u unitfile.Unit) string {
+	if v := u.Last("Unit", "X-Fleet-OnChange"); v != "" {
 		return v
 	}
 	return manifest.OnChangeRestart

@@ -41,7 +41,7 @@ func (p *planner) drift() []Drift {
 		if u.live.Unknown {
 			add(DriftUnknown, "what it runs from is not known")
 		}
-		if u.step != nil && u.step.Action == Manual && policy(u) == manifest.OnChangeManual {
+		if u.step != nil && u.step.Action == Manual && policy(u.new) == manifest.OnChangeManual {
 			add(DriftManual, "runs its old definition until a person restarts it")
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fleet/activate/unitfile"
+	"fleet/schemas/manifest"
 	"fleet/schemas/report"
 )
 
@@ -146,8 +147,8 @@ func newPlanner(in Input) *planner {
 	for _, name := range names(in) {
 		u := &unit{name: name, live: in.Live[name], old: in.Old.Unit(name), new: in.New.Unit(name)}
 		u.override = u.live.override()
-		if u.live.Running != nil && u.live.up() {
-			u.old = u.live.Running
+		if u.live.Running != nil && !u.live.down() && !u.live.failed() {
+			u.old = runsFrom(u.live.Running, u.old, u.new)
 		}
 		u.old, u.new = merge(u.old, u.live.DropIns), merge(u.new, u.live.DropIns)
 		u.changes = unitfile.Diff(u.old, u.new)
@@ -156,6 +157,25 @@ func newPlanner(in Input) *planner {
 	}
 	p.mean()
 	return p
+}
+
+// runsFrom returns what a unit runs from. What a reload brings up to date is that of the live generation, not of the
+// text that the unit was started from: the switch to that generation reloaded it.
+func runsFrom(from, live, next unitfile.Unit) unitfile.Unit {
+	if live == nil {
+		return from
+	}
+	if next != nil && policy(next) == manifest.OnChangeReload {
+		return live
+	}
+	out := from.Merge()
+	for _, k := range []struct{ section, key string }{{"Service", "ExecReload"}, {"Unit", unitfile.ReloadTrigger}} {
+		delete(out[k.section], k.key)
+		if values := live[k.section][k.key]; values != nil {
+			out = out.Merge(unitfile.Unit{k.section: {k.key: values}})
+		}
+	}
+	return out
 }
 
 // names returns every unit that the plan speaks of, sorted: those of both sets and instances of their templates that
