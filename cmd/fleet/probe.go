@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,6 +74,7 @@ func (a *app) probeAll(cmd *cobra.Command) error {
 	defer sd.Close()
 	host := activate.Host{Layout: h.Layout, Effects: system.Default(), Systemd: sd}
 	var failed error
+	var tried []string
 	for _, agent := range m.Agents {
 		if !agent.Enabled {
 			continue
@@ -81,21 +82,20 @@ func (a *app) probeAll(cmd *cobra.Command) error {
 		results, err := activate.Probe(cmd.Context(), host, agent)
 		failed = errors.Join(failed, err)
 		a.showProbe(agent.Key, results)
+		for _, r := range results {
+			if !slices.Contains(tried, r.Name) {
+				tried = append(tried, r.Name)
+			}
+		}
 	}
+	a.print("  tried:\n%s\n", wrap(strings.Join(tried, ", "), 4, 100))
 	return failed
 }
 
 func (a *app) showProbe(key string, results []probe.Result) {
 	a.print("  %-16s %s\n", key, probe.Summary(results))
-	var names []string
-	for _, r := range results {
-		if r.Held {
-			names = append(names, r.Name)
-		}
-	}
-	a.print("%s\n", wrap("refused: "+strings.Join(names, ", "), 19, 100))
 	for _, r := range probe.Breaches(results) {
-		fmt.Fprintf(a.out, "%20sNOT REFUSED: %s (%s)\n", "", r.Name, r.Detail)
+		a.print("    NOT REFUSED: %s (%s)\n", r.Name, r.Detail)
 	}
 }
 

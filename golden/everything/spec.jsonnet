@@ -42,7 +42,6 @@
       session: '45m',
       prompt: 'echo "{{agent.name}} works for {{project}}"',
       instructions: ['Be brief.', { text: 'Be kind.\n' }, { file: 'house-rules.md' }],
-      permissions: { mode: 'acceptEdits', allow: ['Bash(git *)'], ask: ['Bash(rm *)'], deny: ['WebFetch'] },
       env: { LANGUAGE: 'en', QUOTES: 'a "b" \'c\' \\ $d %e' },
       isolation: 'user',
       localPorts: { from: 21000, to: 21099 },
@@ -72,6 +71,11 @@
       },
       onChange: 'immediate',
     },
-    plain: { onChange: 'manual', isolation: 'namespace' },
+    claude: {
+      harness: 'claude-code',
+      onChange: 'manual',
+      isolation: 'namespace',
+      permissions: { mode: 'acceptEdits', allow: ['Bash(git *)'], ask: ['Bash(rm *)'], deny: ['WebFetch'] },
+    },
   },
 }

@@ -131,19 +131,29 @@ func (v View) remarks(s *status.Status) []string {
 	for _, r := range s.Reasons {
 		out = append(out, table.Paint("not healthy", table.Red, v.Color)+": "+plaintext.Short(r, maxReason))
 	}
-	for _, d := range s.Drift {
-		out = append(out, v.drift(d)...)
-	}
+	out = append(out, v.drift(s.Drift)...)
 	if s.Source == status.SourceWatchdog {
 		out = append(out, fmt.Sprintf("as the watchdog saw it %s; sudo fleet status looks now", ago(v.Now, s.Time)))
 	}
 	return out
 }
 
-func (v View) drift(d status.Drift) []string {
-	out := []string{fmt.Sprintf("%s: %s %s: %s", table.Paint("drift", table.Red, v.Color), plaintext.Line(d.Kind), plaintext.Line(d.Name), plaintext.Short(d.Message, maxReason))}
-	if d.Hint != "" {
-		out = append(out, "  hint: "+plaintext.Short(d.Hint, maxReason))
+// maxDrift bounds the drift that is listed: where a whole generation is damaged, its first faults tell enough.
+const maxDrift = 20
+
+// drift lists differences. A hint that several in a row share comes once, after them.
+func (v View) drift(list []status.Drift) []string {
+	var out []string
+	for i, d := range list {
+		if i == maxDrift {
+			return append(out, fmt.Sprintf("and %d more: fleet status --json", len(list)-i))
+		}
+		out = append(out, fmt.Sprintf("%s: %s %s: %s", table.Paint("drift", table.Red, v.Color), plaintext.Line(d.Kind),
+			plaintext.Line(d.Name), plaintext.Short(d.Message, maxReason)))
+		last := i == len(list)-1 || i == maxDrift-1 || list[i+1].Hint != d.Hint
+		if d.Hint != "" && last {
+			out = append(out, "  hint: "+plaintext.Short(d.Hint, maxReason))
+		}
 	}
 	return out
 }
