@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -60,4 +61,11 @@ func render(t testing.TB, m *model.Fleet) *artifact.Tree {
 		t.Fatal(err)
 	}
 	return tree
+}
+
+func writeFile(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

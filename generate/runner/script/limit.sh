@@ -14,8 +14,8 @@ for file in "$@"; do
 done
 found=$(tail -c 65536 "$file" 2>/dev/null | tr -d '\000,' | LC_ALL=C sed -n \
 	-e 's/.*usage limit reached|\([0-9]\{10\}\).*/UTC @\1/p;t' \
-	-e 's/.*hit your [^"]\{1,40\}limit[^"]\{1,9\}resets \([A-Za-z0-9: ]\{3,25\}\) (\([A-Za-z0-9/_+-]\{1,40\}\)).*/\2 \1/p;t' \
-	-e 's/.*hit your [^"]\{1,40\} limit.*/UTC 1 hour/p' | tail -n 1)
+	-e 's/.*hit your [^"]\{0,40\}limit[^"]\{1,20\}resets \([A-Za-z0-9: ]\{3,25\}\) (\([A-Za-z0-9/_+-]\{1,40\}\)).*/\2 \1/p;t' \
+	-e 's/.*hit your [^"]\{0,40\}limit.*/UTC 1 hour/p' | tail -n 1)
 [ -n "$found" ] && until=$(TZ=${found%% *} date -d "${found#* }" +%s 2>/dev/null) || exit 1
 now=$(date +%s)
 [ "$until" -gt "$now" ] || until=$((until + 86400)) # a time of day, tomorrow

@@ -10,8 +10,7 @@ umask 077
 own=$run/own work=$home/work logs=$records/sessions job_field='' prompt_field=''
 number=0 failures=0 taken=0 queued='' ending='' worker=''
 [ "$kind" = session ] || logs=$records/jobs job_field=",\"job\":\"$job\""
-export FLEET_PROJECT="$project" FLEET_AGENT="$key" FLEET_KIND="$kind" FLEET_OWN="$own" FLEET_SESSION=0 FLEET_RESULT=-
-export FLEET_QUEUED="" FLEET_RESUME=""
+export FLEET_PROJECT="$project" FLEET_AGENT="$key" FLEET_KIND="$kind" FLEET_OWN="$own"
 
 say() { printf '%s\n' "$*" || :; }
 clock() { read -r clock _ </proc/uptime && clock=${clock%%.*}; } # seconds since boot: nobody sets that clock
@@ -178,6 +177,7 @@ lock() {
 }
 
 [ "${1:-}" != harness ] || { harness && exit; }
+export FLEET_SESSION=0 FLEET_RESULT=- FLEET_QUEUED='' FLEET_RESUME=''
 trap 'ending=yes; [ -z "$worker" ] || kill -s TERM "$worker"' TERM INT HUP
 exec 9>"$own/lock"
 if [ "$kind" = job ]; then
