@@ -172,9 +172,9 @@ func (p *planner) changedService(u *unit) {
 	case onChange == manifest.OnChangeManual:
 		p.manual(u)
 		return
-	case u.live.Unknown:
+	case u.live.Unknown && onChange != manifest.OnChangeReload:
 		p.step(u, Restart, PhaseRun, why)
-	case onlyReload(u.changes) && !reloads(u.changes):
+	case !u.live.Unknown && onlyReload(u.changes) && !reloads(u.changes):
 		return
 	case (onlyReload(u.changes) || onChange == manifest.OnChangeReload) && len(u.new.Values("Service", "ExecReload")) > 0:
 		p.step(u, Reload, PhaseRun, why)

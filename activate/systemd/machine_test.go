@@ -77,6 +77,7 @@ var cases = []struct {
 	{"dead man armed anew", testRearm},
 	{"detached program", testDetached},
 	{"ACT-A18 held timer", testHold},
+	{"ACT-A11 service that ends at its boundary", testEnding},
 }
 
 var fx = system.Real{}
@@ -525,4 +526,49 @@ func testHold(t *testing.T, m *Manager) {
 	must(t, m.job(t.Context(), fx, Job{"ft.timer", Start}))
 	must(t, m.ReleaseTimers(t.Context(), fx, []string{"ft.timer"}))
 	eventually(t, "the new schedule is in force", 40*time.Second, func() bool { return runs(t, file) == before+1 })
+}
+
+// testEnding lets a service end by itself with a companion that cannot, and puts an end to one that does not.
+func testEnding(t *testing.T, m *Manager) {
+	write(t, m, map[string]string{
+		"fe-net.service": "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n",
+		"fe-willing.service": "[Unit]\nRequires=fe-net.service\nAfter=fe-net.service\n[Service]\nRestart=always\nRestartSec=100ms\n" +
+			"ExecStart=/bin/sh -c 'while [ ! -e /run/fe-end ]; do sleep .1; done; rm /run/fe-end'\n",
+		"fe-unwilling.service": "[Service]\nRestart=always\nExecStart=/bin/sleep infinity\n",
+	})
+	names := []string{"fe-net.service", "fe-willing.service", "fe-unwilling.service"}
+	for _, r := range m.Jobs(t.Context(), fx, []Job{{names[1], Start}, {names[2], Start}}, 30*time.Second, nil) {
+		if !r.OK() {
+			t.Fatal(m.Explain(t.Context(), r))
+		}
+	}
+	ids := func() [3]string {
+		units, err := m.Units(t.Context(), names)
+		must(t, err)
+		return [3]string{units[names[0]].InvocationID, units[names[1]].InvocationID, units[names[2]].InvocationID}
+	}
+	before := ids()
+	endings := []Ending{
+		{Name: "fleetending-t-willing", Unit: names[1], With: names[:1], Limit: time.Hour},
+		{Name: "fleetending-t-unwilling", Unit: names[2], Limit: 4 * time.Second},
+	}
+	for _, e := range append(endings, endings...) { // a second time replaces the first
+		must(t, m.SeeToEnding(t.Context(), fx, e))
+	}
+	must(t, m.Reload(t.Context(), fx))
+	time.Sleep(time.Second)
+	if got := ids(); got[0] != before[0] || got[1] != before[1] {
+		t.Errorf("a session in progress was ended: %v, before %v", got, before)
+	}
+	must(t, os.WriteFile("/run/fe-end", nil, 0o644))
+	eventually(t, "all three run anew, and nobody waits any more", 60*time.Second, func() bool {
+		got := ids()
+		return got[0] != before[0] && got[1] != before[1] && got[2] != before[2] &&
+			!m.Running(t.Context(), "fleetending-t-willing.service") && !m.Running(t.Context(), "fleetending-t-unwilling.service") &&
+			m.Running(t.Context(), names[1]) && m.Running(t.Context(), names[2])
+	})
+	must(t, m.SeeToEnding(t.Context(), fx, Ending{Name: "fleetending-t-none", Unit: "fe-none.service", Limit: time.Hour}))
+	if m.Running(t.Context(), "fleetending-t-none.service") {
+		t.Error("what does not run needs nobody to wait for it")
+	}
 }

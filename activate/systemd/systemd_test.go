@@ -3,6 +3,8 @@ package systemd
 import (
 	"errors"
 	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -54,5 +56,19 @@ func TestFirst(t *testing.T) {
 	}
 	if got := first(errors.Join(faults...), 2).Error(); got != "fault 0\nfault 1\nand 10 more" {
 		t.Errorf("%q", got)
+	}
+}
+
+// systemd would replace variables in braces by its own before the shell sees them.
+func TestEndingScript(t *testing.T) {
+	if strings.Contains(endingScript, "${") || strings.Contains(endingScript, "$$") {
+		t.Error("systemd would change the script")
+	}
+	for _, check := range [][]string{{"sh", "-n"}, {"shellcheck", "-s", "sh", "-"}} {
+		cmd := exec.Command(check[0], check[1:]...)
+		cmd.Stdin = strings.NewReader(endingScript + "\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", check[0], err, out)
+		}
 	}
 }
