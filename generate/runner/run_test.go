@@ -268,6 +268,7 @@ func TestJobFailsAndIsSkipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer lock.Close()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}

@@ -111,6 +111,7 @@ func (d dog) expect(what, text string, parts ...string) {
 }
 
 func TestWatchdogWell(t *testing.T) {
+	t.Parallel()
 	d := newDog(t, func(m *model.Fleet) { m.Watchdog.HeartbeatURL = "https://ping.example.com/a b" })
 	d.write("/etc/fleet/demo/generations/7/manifest.json", "{\n  \"version\": 1,\n  \"id\": \""+strings.Repeat("ab", 32)+"\"\n}\n")
 	for link, to := range map[string]string{"/run/fleet/demo/active": d.at("/etc/fleet/demo/generations/7"), "/etc/fleet/demo/boot": "generations/7"} {
@@ -145,6 +146,7 @@ func TestWatchdogWell(t *testing.T) {
 }
 
 func TestWatchdogRestartsTheDead(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	d.unit("ActiveState=failed", "Result=exit-code", "MainPID=0", "NRestarts=0", "InvocationID=aa")
 	d.write("/fake/fleet-demo-lead.service.dead", "")
@@ -172,6 +174,7 @@ func TestWatchdogRestartsTheDead(t *testing.T) {
 
 // The unit is active and its process is gone.
 func TestWatchdogRestartsWithoutProcess(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	d.unit("ActiveState=active", "Result=success", "MainPID=999999999", "NRestarts=0", "InvocationID=aa")
 	_, did := d.run()
@@ -180,6 +183,7 @@ func TestWatchdogRestartsWithoutProcess(t *testing.T) {
 
 // Who was stopped by a person stays stopped, by the tool or by systemctl alone.
 func TestWatchdogLeavesTheStopped(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	d.unit("ActiveState=inactive", "Result=success", "MainPID=0", "NRestarts=0", "InvocationID=")
 	said, did := d.run()
@@ -242,6 +246,7 @@ func (d dog) still() {
 
 // systemd starts it again and again: in the end it is stopped, and stays so.
 func TestWatchdogStopsACrashLoop(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	restarts := 0
 	window := func() (string, string) {
@@ -270,6 +275,7 @@ func TestWatchdogStopsACrashLoop(t *testing.T) {
 
 // One restart in a window is a switch or a person's, no crash loop.
 func TestWatchdogForgivesRestarts(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	for restarts := range 6 {
 		d.unit("ActiveState=active", "Result=success", "MainPID=1", fmt.Sprint("NRestarts=", restarts), "InvocationID=aa")
@@ -282,6 +288,7 @@ func TestWatchdogForgivesRestarts(t *testing.T) {
 }
 
 func TestWatchdogTellsWhatTheRunnerSays(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	problem := func(word string, run int) string {
 		t.Helper()
@@ -346,6 +353,7 @@ func TestE31WatchdogReadsNothingOfAgents(t *testing.T) {
 }
 
 func TestWatchdogDisk(t *testing.T) {
+	t.Parallel()
 	d := newDog(t, func(m *model.Fleet) { m.Agents[0].Limits.Disk = 1 << 20 })
 	said, did := d.run()
 	d.expect("little", said+did)
@@ -357,6 +365,7 @@ func TestWatchdogDisk(t *testing.T) {
 
 // du follows no link out of the home, and files that cannot be counted end in a stop.
 func TestWatchdogDiskIsNotFooled(t *testing.T) {
+	t.Parallel()
 	d := newDog(t, func(m *model.Fleet) { m.Agents[0].Limits.Disk = 1 << 20 })
 	d.write("/elsewhere/big", strings.Repeat("x", 2<<20))
 	if err := os.Symlink(d.at("/elsewhere"), d.at("/home/demo-lead/link")); err != nil {
@@ -374,6 +383,7 @@ func TestWatchdogDiskIsNotFooled(t *testing.T) {
 }
 
 func TestWatchdogProject(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	d.run()
 	d.write("/fake/no-table", "")
@@ -404,6 +414,7 @@ func TestWatchdogProject(t *testing.T) {
 
 // While a switch holds its lock the watchdog keeps its hands off.
 func TestWatchdogWaitsForASwitch(t *testing.T) {
+	t.Parallel()
 	d := newDog(t)
 	d.unit("ActiveState=failed", "Result=exit-code", "MainPID=0", "NRestarts=0", "InvocationID=aa")
 	d.write("/run/fleet/lock-demo", "")
@@ -425,6 +436,7 @@ func TestWatchdogWaitsForASwitch(t *testing.T) {
 
 // Where time runs out the next run goes on behind the agent that was measured last.
 func TestWatchdogMeasuresInTurn(t *testing.T) {
+	t.Parallel()
 	d := newDog(t, func(m *model.Fleet) {
 		m.Agents = nil
 		for _, key := range []string{"a", "b", "c"} {
@@ -443,4 +455,3 @@ func TestWatchdogMeasuresInTurn(t *testing.T) {
 		t.Error(diff)
 	}
 }
-
