@@ -92,7 +92,9 @@ func newRootCmd(a *app) *cobra.Command {
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print details")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours (also by NO_COLOR)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(commands(a)...)
+	groups, all := commands(a)
+	root.AddGroup(groups...)
+	root.AddCommand(all...)
 	refuseArgs(root)
 	return root
 }

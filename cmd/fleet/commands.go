@@ -2,15 +2,30 @@ package main
 
 import "github.com/spf13/cobra"
 
-// commands lists every command, in the order of a user's day.
-func commands(a *app) []*cobra.Command {
-	return []*cobra.Command{
-		newCheckCmd(a), newFmtCmd(a), newBuildCmd(a), newGoldenCmd(a), newVerifyCmd(a), newExplainCmd(a),
-		newTryCmd(a), newDoctorCmd(a),
-		newSwitchCmd(a), newConfirmCmd(a), newAbortCmd(a), newRollbackCmd(a), newGenerationsCmd(a), newGCCmd(a),
-		newUninstallCmd(a),
-		newStatusCmd(a), newStartCmd(a), newStopCmd(a), newRestartCmd(a), newAttachCmd(a), newSendCmd(a), newLogsCmd(a),
-		newJobsCmd(a), newTriggerCmd(a),
-		newVersionCmd(a), newDetachedCmd(a), newProbeCmd(a), newRelayCmd(),
+// commands lists every command by what it is for, in the order of a user's day.
+func commands(a *app) (groups []*cobra.Group, all []*cobra.Command) {
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"compile", "Compile a spec (no root):", []*cobra.Command{
+			newCheckCmd(a), newFmtCmd(a), newBuildCmd(a), newGoldenCmd(a), newDiffCmd(a), newVerifyCmd(a), newExplainCmd(a),
+		}},
+		{"try", "Try it:", []*cobra.Command{newTryCmd(a), newDoctorCmd(a)}},
+		{"switch", "Switch a host (root):", []*cobra.Command{
+			newSwitchCmd(a), newConfirmCmd(a), newAbortCmd(a), newRollbackCmd(a), newGenerationsCmd(a), newGCCmd(a),
+			newUninstallCmd(a),
+		}},
+		{"work", "Daily work:", []*cobra.Command{
+			newStatusCmd(a), newStartCmd(a), newStopCmd(a), newRestartCmd(a), newAttachCmd(a), newSendCmd(a), newLogsCmd(a),
+			newJobsCmd(a), newTriggerCmd(a),
+		}},
+	} {
+		groups = append(groups, &cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			all = append(all, c)
+		}
 	}
+	return groups, append(all, newVersionCmd(a), newManCmd(a), newDetachedCmd(a), newProbeCmd(a), newRelayCmd())
 }

@@ -29,24 +29,44 @@ func Compare(dir string, files []artifact.File) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []Change
+	want := make(map[string]string, len(files))
 	for _, f := range files {
-		p := string(f.Path)
-		old, known := have[p]
-		delete(have, p)
-		text := content(f)
+		want[string(f.Path)] = content(f)
+	}
+	return compare(have, want), nil
+}
+
+// Between returns how the generation in folder b differs from that in folder a, sorted by path.
+func Between(a, b string) ([]Change, error) {
+	old, err := readTree(a)
+	if err != nil {
+		return nil, err
+	}
+	next, err := readTree(b)
+	if err != nil {
+		return nil, err
+	}
+	return compare(old, next), nil
+}
+
+func compare(old, next map[string]string) []Change {
+	var out []Change
+	for p, text := range next {
+		was, known := old[p]
 		switch {
 		case !known:
 			out = append(out, Change{Path: p, Kind: "added", Diff: unified("/dev/null", p, "", text)})
-		case old != text:
-			out = append(out, Change{Path: p, Kind: "changed", Diff: unified(p, p, old, text)})
+		case was != text:
+			out = append(out, Change{Path: p, Kind: "changed", Diff: unified(p, p, was, text)})
 		}
 	}
-	for p, old := range have {
-		out = append(out, Change{Path: p, Kind: "removed", Diff: unified(p, "/dev/null", old, "")})
+	for p, was := range old {
+		if _, known := next[p]; !known {
+			out = append(out, Change{Path: p, Kind: "removed", Diff: unified(p, "/dev/null", was, "")})
+		}
 	}
 	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
-	return out, nil
+	return out
 }
 
 // WriteGolden makes dir hold exactly files and returns what changed. Only files that differ are written, so that a
@@ -93,6 +113,9 @@ const linkMark = "\x00link "
 
 func readTree(dir string) (map[string]string, error) {
 	out := map[string]string{}
+	if real, err := filepath.EvalSymlinks(dir); err == nil { // such as generations/latest
+		dir = real
+	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			if errors.Is(err, fs.ErrNotExist) && path == dir {
@@ -114,7 +137,7 @@ func readTree(dir string) (map[string]string, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read golden tree: %w", err)
+		return nil, fmt.Errorf("read tree: %w", err)
 	}
 	return out, nil
 }
