@@ -45,8 +45,8 @@ func (b *builder) firewall() {
 	s.Bool("DefaultDependencies", false)
 	s.Units("Conflicts", "shutdown.target")
 	s.Units("Before", "shutdown.target", "network-pre.target")
-	s.Units("After", "local-fs.target", b.m.Slice()) // rules name the slice's cgroup, which must be there
-	s.Units("Wants", "network-pre.target", b.m.Slice())
+	s.Units("After", "local-fs.target")
+	s.Units("Wants", "network-pre.target")
 	s.Int("StartLimitIntervalSec", 0)
 
 	s = u.Section("Service")
@@ -55,6 +55,10 @@ func (b *builder) firewall() {
 	s.Span("RestartSec", time.Second)
 	s.Span("TimeoutStartSec", 30*time.Second)
 	s.Span("TimeoutStopSec", 30*time.Second)
+	s.Words("KillMode", "mixed") // the script ends its nft child itself, else an ordered stop counts as failed
+	// In the slice that the rules name: when that is stopped and started its cgroup is another one, and the holder, gone
+	// and back with it, names the new one.
+	s.Words("Slice", string(b.m.Slice()))
 	hardened(s, "CAP_NET_ADMIN")
 	s.Yes("ProtectHome", "ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_NETLINK")
