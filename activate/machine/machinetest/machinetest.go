@@ -72,6 +72,9 @@ func New(t testing.TB, o Options) *M {
 	return w
 }
 
+// On returns the machine for a subtest: its helpers end that one where they fail.
+func (m *M) On(t testing.TB) *M { return &M{Machine: m.Machine, t: t} }
+
 // logJournal shows what the machine has to say about a failure.
 func (m *M) logJournal() {
 	if !m.t.Failed() || !m.Running() {

@@ -26,7 +26,12 @@ const Project = "demo"
 // Host is a machine under test, and what was built for it.
 type Host struct {
 	*machinetest.M
-	t      testing.TB
+	t     testing.TB
+	built *built
+}
+
+// built is what was built for a machine.
+type built struct {
 	lock   []byte
 	builds int
 }
@@ -34,8 +39,11 @@ type Host struct {
 // New boots a machine.
 func New(t testing.TB, o machinetest.Options) *Host {
 	t.Helper()
-	return &Host{M: machinetest.New(t, o), t: t}
+	return &Host{M: machinetest.New(t, o), t: t, built: &built{}}
 }
+
+// On returns the host for a subtest: its helpers end that one where they fail.
+func (h *Host) On(t testing.TB) *Host { return &Host{M: h.M.On(t), t: t, built: h.built} }
 
 // Spec returns a spec of two demo agents, with short deadlines, into which changes are merged as Jsonnet with "+".
 // The agents are called a and b, and their sessions are a second long.
@@ -62,12 +70,12 @@ func (h *Host) Build(specText string) string {
 		h.t.Fatal(err)
 	}
 	c, err := generate.Compile(context.Background(), generate.Options{
-		Spec: spec.Options{Dir: dir, File: "fleet.jsonnet"}, Lock: h.lock, Target: runtime.GOOS + "/" + runtime.GOARCH,
+		Spec: spec.Options{Dir: dir, File: "fleet.jsonnet"}, Lock: h.built.lock, Target: runtime.GOOS + "/" + runtime.GOARCH,
 	})
 	if err != nil {
 		h.t.Fatalf("compile:\n%v", err)
 	}
-	h.lock = c.Lock
+	h.built.lock = c.Lock
 	return h.place(c.Sealed)
 }
 
@@ -89,8 +97,8 @@ func (h *Host) place(s *store.Sealed) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.builds++
-	inside := fmt.Sprintf("/root/builds/%d", h.builds)
+	h.built.builds++
+	inside := fmt.Sprintf("/root/builds/%d", h.built.builds)
 	h.CopyDir(w.Path, inside)
 	h.MustRun("chown", "-R", "root:root", "/root/builds")
 	return inside + "/"
