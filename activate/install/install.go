@@ -238,12 +238,10 @@ func Revert(fx system.Effects, l profile.Layout, nonce string) (string, error) {
 	if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, revert) {
 		return path, nil
 	}
-	err := fx.Do("make the revert script's folder", func() error {
-		if err := os.MkdirAll(l.Run(), 0o755); err != nil {
-			return err
-		}
-		return os.MkdirAll(filepath.Dir(path), 0o700)
-	})
+	if err := profile.New(l, fx).Prepare(); err != nil {
+		return "", err
+	}
+	err := fx.Do("make the revert script's folder", func() error { return os.MkdirAll(filepath.Dir(path), 0o700) })
 	if err != nil {
 		return "", err
 	}

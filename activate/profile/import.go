@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,8 @@ type Source struct {
 	Invoker int    // uid of the person who called sudo, 0 for root: who may own the folder beside root
 	Nonce   string // of the switch: names the folder that is being filled
 }
+
+var nonceForm = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
 
 // Imported is a generation that stands on the host, whole, with its files in the store.
 type Imported struct {
@@ -59,6 +62,9 @@ func (p *Profile) open(s Source) (*os.File, error) {
 // appears, so that it is not given again whatever happens. A generation with the same manifest that is whole on the host
 // is taken instead of a copy. ctx bounds the wait for the lock of the store.
 func (p *Profile) Import(ctx context.Context, s Source) (Imported, error) {
+	if !nonceForm.MatchString(s.Nonce) {
+		return Imported{}, fmt.Errorf("%q is not the name of a switch", s.Nonce)
+	}
 	src, err := p.open(s)
 	if err != nil {
 		return Imported{}, err
