@@ -112,6 +112,7 @@ func TestMachineContainment(t *testing.T) {
 			t.Errorf("warnings:\n%s", out)
 		}
 	})
+	t.Run("firewall ends", func(t *testing.T) { firewallEnds(t, h, m) })
 }
 
 // verify runs systemd's linter on every unit and returns what it says; its exit status is 0 for unknown keys.
@@ -245,6 +246,24 @@ func records(t *testing.T, h *host, m *model.Fleet) {
 		if got := h.run("cat", m.UnitsDir()+"/"+string(name)) + "\n"; got != want || len(want) != 66 {
 			t.Errorf("%s: recorded %q, want %q", name, got, want)
 		}
+	}
+}
+
+// firewallEnds: agents whose wall is the firewall end with its process and come back with it; one in a namespace of its
+// own goes on.
+func firewallEnds(t *testing.T, h *host, m *model.Fleet) {
+	invocation := func(key string) string {
+		return h.run("systemctl", "show", "-P", "InvocationID", string(m.AgentUnit(key)))
+	}
+	lead, worker := invocation("lead"), invocation("worker")
+	h.run("kill", "-9", h.run("systemctl", "show", "-P", "MainPID", string(m.Firewall())))
+	h.until("the agent's end", func() bool { return invocation("worker") != worker })
+	h.until("the agent", func() bool {
+		out, _ := h.try("systemctl", "is-active", string(m.AgentUnit("worker")))
+		return out == "active"
+	})
+	if invocation("lead") != lead {
+		t.Errorf("the agent in a namespace was started again")
 	}
 }
 

@@ -327,9 +327,14 @@ func serve() {
 	time.Sleep(time.Hour)
 }
 
-// dump writes arguments and environment to the file that the first argument names.
+// dump writes arguments, environment and what is in two mounts to the file that the first argument names.
 func dump() {
-	data, _ := json.Marshal(struct{ Args, Env []string }{os.Args[2:], os.Environ()})
+	var seen []string
+	for _, dir := range []string{"/mnt/a b", "/mnt/100%"} {
+		data, _ := os.ReadFile(dir + "/name")
+		seen = append(seen, string(data))
+	}
+	data, _ := json.Marshal(struct{ Args, Env, Seen []string }{os.Args[2:], os.Environ(), seen})
 	_ = os.WriteFile(os.Args[1], data, 0o644)
 }
 

@@ -132,6 +132,8 @@ func (h *host) read(path string) string {
 
 // journal returns what a unit has said.
 func (h *host) journal(unit string) string {
+	h.t.Helper()
+	h.run("journalctl", "--sync")
 	return h.run("journalctl", "-u", unit, "-o", "cat", "--no-pager")
 }
 
