@@ -94,7 +94,9 @@ const commandLimit = 90 * time.Second
 func (h *host) try(argv ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "nsenter", append([]string{"-t", h.leader, "-a", "--"}, argv...)...).CombinedOutput()
+	c := exec.CommandContext(ctx, "nsenter", append([]string{"-t", h.leader, "-a", "--"}, argv...)...)
+	c.WaitDelay = time.Second // nsenter's child keeps the pipe open when nsenter is killed
+	out, err := c.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
