@@ -89,6 +89,7 @@ func (c Control) Trigger(ctx context.Context, a manifest.Agent, name string, wai
 	limit := noWait
 	if wait {
 		limit = longestJob
+		c.Log("job %s of %s runs; Ctrl-C leaves it running", name, a.Key)
 	}
 	res := c.Systemd.StartAndWait(ctx, c.fx, service, limit)
 	switch {
