@@ -70,8 +70,9 @@ func (b *builder) anchored(s Section) {
 	s.Units("After", b.m.Anchor())
 }
 
-// contained ties a unit to what contains its network. In namespace mode that is the namespace, and the rules are a second
-// wall; in user mode it is the rules: where their holder ends, the agent ends, and comes back with it, see firewall.
+// contained ties a unit to what contains its network. In namespace mode that is the namespace, and the rules are a
+// second wall; in user mode it is the rules: where their holder ends, the agent ends, and comes back with it, see
+// firewall.
 func (b *builder) contained(s Section, a *model.Agent) {
 	firewall := b.m.Firewall()
 	if a.Isolation == model.Namespace {

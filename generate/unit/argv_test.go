@@ -16,8 +16,8 @@ import (
 	"fleet/schemas/report"
 )
 
-// TestMachineQuoting has the real systemd read what the writer wrote: each service dumps the arguments and variables that
-// it got, and what it sees at a bind mount.
+// TestMachineQuoting has the real systemd read what the writer wrote: each service dumps the arguments and variables
+// that it got, and what it sees at a bind mount.
 func TestMachineQuoting(t *testing.T) {
 	h := boot(t)
 	data, err := os.ReadFile("/proc/self/exe")

@@ -6,8 +6,9 @@ import (
 	"fleet/generate/model"
 )
 
-// attach makes the template that puts an operator's pty, the instance, before the agent's terminal. Nobody but the agent
-// connects to its tmux. Whoever shall only look is given no input by the program that holds the pty's other end.
+// attach makes the template that puts an operator's pty, the instance, before the agent's terminal. Nobody but the
+// agent connects to its tmux. Whoever shall only look is given no input by the program that holds the pty's other
+// end.
 func (b *builder) attach(a *model.Agent) {
 	u := b.unit(b.m.AttachUnit(a.Key), agentPath(a, ""))
 	s := u.Section("Unit")
@@ -34,6 +35,7 @@ func (b *builder) attach(a *model.Agent) {
 	b.environment(s, a)
 	b.record(s)
 	b.assert(s, a, box{})
-	s.Exec("ExecStart", Command{Argv: []string{"/usr/bin/tmux", "-N", "-S", b.m.AgentOwn(a.Key) + "/tmux", "attach-session"}})
+	s.Exec("ExecStart", Command{Argv: []string{"/usr/bin/tmux", "-N", "-S", b.m.AgentOwn(a.Key) + "/tmux",
+		"attach-session"}})
 	b.extras(u, a, "Service")
 }

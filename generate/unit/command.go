@@ -70,8 +70,8 @@ func (r *recorder) text(digest string) (string, error) {
 	return strings.Join(words, " "), nil
 }
 
-// Record adds the command that notes, as root and before anything else of the service, which definition runs. The digest
-// is filled in when the unit is complete.
+// Record adds the command that notes, as root and before anything else of the service, which definition runs. The
+// digest is filled in when the unit is complete.
 func (s Section) Record(program string, args ...string) {
 	r := &recorder{program: program, args: args}
 	v, err := r.text("")

@@ -26,12 +26,14 @@ func hostileFleet(t *testing.T) (*model.Fleet, *artifact.Tree) {
 		key, name, _ := strings.Cut(strings.TrimPrefix(string(f.Path), "agents/"), "/")
 		switch {
 		case name == "run":
-			f.Data = []byte("#!/bin/sh\nexport FLEET_OWN=/run/fleet/demo/" + key + "/own " + insideEnv + "=hostile\nexec " + helper + "\n")
+			f.Data = []byte("#!/bin/sh\nexport FLEET_OWN=/run/fleet/demo/" +
+				key + "/own " + insideEnv + "=hostile\nexec " + helper + "\n")
 		case name == "gitconfig":
 			f.Data = []byte("[user]\n\tname = Atlas\n\temail = atlas@example.org\n")
 			if key == "lead" {
-				f.Data = append(f.Data, "\tsigningkey = "+model.InsideSignKey+"\n[gpg]\n\tformat = ssh\n[commit]\n\tgpgsign = true\n"+
-					"[gpg \"ssh\"]\n\tallowedSignersFile = ~/allowed\n"...)
+				f.Data = append(f.Data,
+					"\tsigningkey = "+model.InsideSignKey+"\n[gpg]\n\tformat = ssh\n[commit]\n\tgpgsign = true\n"+
+						"[gpg \"ssh\"]\n\tallowedSignersFile = ~/allowed\n"...)
 			}
 		}
 		if err := tree.Add(f); err != nil {
@@ -83,8 +85,8 @@ func TestMachineContainment(t *testing.T) {
 	for _, key := range []string{"lead", "worker", "admin"} {
 		all[key] = h.seen(key)
 	}
-	// What isolation user cannot have: the host's loopback and abstract sockets are kept from it by the firewall and not
-	// at all. With sudo there is no bound.
+	// What isolation user cannot have: the host's loopback and abstract sockets are kept from it by the firewall and
+	// not at all. With sudo there is no bound.
 	allowed := map[string][]string{"lead": nil, "worker": {"abstract socket", "host's port"}}
 	allowed["admin"] = append([]string{"list /run/fleet/demo", "connect /run/systemd/private"}, allowed["worker"]...)
 	for key, s := range all {
@@ -281,7 +283,8 @@ func TestMachineFailOpen(t *testing.T) {
 		{"lead", "ProtectProc=default", "/proc must hide the processes of others"},
 		{"lead", "ProtectSystem=no", "/ must be read-only"},
 		{"lead", "ProtectHome=no", "/home must be read-only"},
-		{"lead", "TemporaryFileSystem=\nTemporaryFileSystem=/run:ro /etc:ro /var:ro /var/tmp", "/tmp must be a tmpfs of limited size"},
+		{"lead", "TemporaryFileSystem=\nTemporaryFileSystem=/run:ro /etc:ro /var:ro /var/tmp",
+			"/tmp must be a tmpfs of limited size"},
 		{"lead", "CapabilityBoundingSet=CAP_CHOWN", "CapBnd: must be"},
 		{"lead", "AmbientCapabilities=CAP_CHOWN\nCapabilityBoundingSet=CAP_CHOWN", "CapEff: must be"},
 		{"lead", "SupplementaryGroups=audio", "Groups must be"},
@@ -297,7 +300,9 @@ func TestMachineFailOpen(t *testing.T) {
 		t.Run(tt.key+" "+strings.Fields(tt.dropin)[0], func(t *testing.T) {
 			name := string(m.AgentUnit(tt.key))
 			h.run("mkdir", "-p", "/run/systemd/system/"+name+".d")
-			h.run("sh", "-c", "printf '[Service]\\nRestart=no\\n%s\\n' \"$1\" >/run/systemd/system/"+name+".d/open.conf", "sh", tt.dropin)
+			h.run("sh", "-c",
+				"printf '[Service]\\nRestart=no\\n%s\\n' \"$1\" >/run/systemd/system/"+name+".d/open.conf", "sh",
+				tt.dropin)
 			h.run("systemctl", "daemon-reload")
 			h.run("journalctl", "--rotate")
 			h.run("journalctl", "--vacuum-time=1s")
@@ -317,6 +322,6 @@ func TestMachineFailOpen(t *testing.T) {
 	}
 }
 
-const noFilters = "SystemCallFilter=\nSystemCallArchitectures=\nRestrictAddressFamilies=\nRestrictNamespaces=no\nRestrictRealtime=no\n" +
-	"RestrictSUIDSGID=no\nLockPersonality=no\nPrivateDevices=no\nProtectClock=no\nProtectKernelTunables=no\nProtectKernelModules=no\n" +
-	"ProtectKernelLogs=no\nProtectHostname=no"
+const noFilters = "SystemCallFilter=\nSystemCallArchitectures=\nRestrictAddressFamilies=\nRestrictNamespaces=no\n" +
+	"RestrictRealtime=no\nRestrictSUIDSGID=no\nLockPersonality=no\nPrivateDevices=no\nProtectClock=no\n" +
+	"ProtectKernelTunables=no\nProtectKernelModules=no\nProtectKernelLogs=no\nProtectHostname=no"

@@ -11,8 +11,8 @@ import (
 // digestSize is how many hex digits of the SHA-256 are used.
 const digestSize = 32
 
-// digest identifies what the unit means: comments, Description=, Documentation=, keys that only fleet reads and the line
-// that holds the digest itself do not count, so that a new title or a reload does not make what runs look old.
+// digest identifies what the unit means: comments, Description=, Documentation=, keys that only fleet reads and the
+// line that holds the digest itself do not count, so that a new title or a reload does not make what runs look old.
 func (u *Unit) digest() string {
 	h := sha256.New()
 	for _, s := range u.sections {
@@ -37,7 +37,8 @@ func (u *Unit) seal() {
 	u.record.entry.Value = v
 }
 
-var recordRe = regexp.MustCompile(`(?m)^ExecStartPre=\+/var/lib/fleet/store/[0-9a-f]{32}-record \S+ ([0-9a-f]{32})(?: |$)`)
+var recordRe = regexp.MustCompile(
+	`(?m)^ExecStartPre=\+/var/lib/fleet/store/[0-9a-f]{32}-record \S+ ([0-9a-f]{32})(?: |$)`)
 
 // Digest returns the digest that the text of a unit file makes a running instance record, "" where it records none.
 func Digest(text []byte) string {

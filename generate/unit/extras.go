@@ -32,7 +32,8 @@ func (s Section) extra(key, value string, unsafe bool) {
 	class, known := fleet.DirectiveValue(s.to.name, key, value)
 	switch {
 	case !known:
-		s.unit.faults.ErrorHint(s.at, key+" must be a known directive of section "+s.to.name, "see `fleet explain agents.systemd`")
+		s.unit.faults.ErrorHint(s.at, key+" must be a known directive of section "+s.to.name,
+			"see `fleet explain agents.systemd`")
 	case class == fleet.Loosens && !unsafe:
 		s.unit.faults.ErrorHint(s.at, key+" must not loosen the sandbox", "set systemd.unsafe beside it if it must")
 	default:

@@ -79,10 +79,11 @@ func needs() map[string][]string {
 	git := "cd && d=$(mktemp -d) && git init -q $d && cd $d && echo a >a && git add a && git commit -q -m m"
 	allow := "[ ! -e /etc/fleet/sign.pub ] || echo \"atlas@example.org $(cat /etc/fleet/sign.pub)\" >~/allowed; "
 	return map[string][]string{
-		"node":      {"node", "-e", "console.log(os.cpus().length > 0, Object.keys(os.networkInterfaces()).length > 0)"},
-		"git":       {"sh", "-c", allow + git + " && git log --format='%an <%ae>'"},
-		"verify":    {"sh", "-c", allow + git + " && git log -1 --format=%G?"},
-		"tmux":      {"sh", "-c", "tmux -S $FLEET_OWN/tmux new-session -d 'while read l; do echo \"echo: $l\"; done' && tmux -S $FLEET_OWN/tmux ls"},
+		"node":   {"node", "-e", "console.log(os.cpus().length > 0, Object.keys(os.networkInterfaces()).length > 0)"},
+		"git":    {"sh", "-c", allow + git + " && git log --format='%an <%ae>'"},
+		"verify": {"sh", "-c", allow + git + " && git log -1 --format=%G?"},
+		"tmux": {"sh", "-c",
+			"tmux -S $FLEET_OWN/tmux new-session -d 'while read l; do echo \"echo: $l\"; done' && tmux -S $FLEET_OWN/tmux ls"},
 		"id":        {"id"},
 		"sudo":      {"sudo", "-n", "/usr/bin/id", "-u"},
 		"sudo bad":  {"sudo", "-n", "/usr/bin/id"},
@@ -162,7 +163,8 @@ func attempts() map[string]func() error {
 		"raw": {unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW}, "raw6": {unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_RAW},
 		"ping socket": {unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_ICMP}, "smc": {unix.AF_SMC, unix.SOCK_STREAM, 0},
 		"bluetooth": {unix.AF_BLUETOOTH, unix.SOCK_RAW, 0}, "alg": {unix.AF_ALG, unix.SOCK_SEQPACKET, 0},
-		"xdp": {unix.AF_XDP, unix.SOCK_RAW, 0}, "tipc": {unix.AF_TIPC, unix.SOCK_STREAM, 0}, "can": {unix.AF_CAN, unix.SOCK_RAW, 1},
+		"xdp": {unix.AF_XDP, unix.SOCK_RAW, 0}, "tipc": {unix.AF_TIPC, unix.SOCK_STREAM, 0}, "can": {unix.AF_CAN,
+			unix.SOCK_RAW, 1},
 		"kcm": {unix.AF_KCM, unix.SOCK_DGRAM, 0}, "rds": {unix.AF_RDS, unix.SOCK_SEQPACKET, 0},
 	} {
 		all["socket "+name] = func() error {
@@ -175,30 +177,35 @@ func attempts() map[string]func() error {
 	}
 	for _, path := range []string{
 		"/run/dbus/system_bus_socket", "/run/systemd/private", "/run/systemd/notify", "/run/systemd/journal/socket",
-		"/run/systemd/journal/stdout", "/run/systemd/journal/dev-log", "/run/systemd/userdb/io.systemd.DynamicUser", "/dev/log",
+		"/run/systemd/journal/stdout", "/run/systemd/journal/dev-log",
+		"/run/systemd/userdb/io.systemd.DynamicUser", "/dev/log",
 	} {
 		all["connect "+path] = connect(path)
 	}
 	for _, path := range []string{
 		"/home/demo-lead", "/home/demo-worker", "/home/demo-admin", "/root", "/run/fleet/demo/lead", "/run/fleet/demo/worker",
-		"/var/lib/fleet/demo/records/lead", "/var/lib/fleet/demo/records/worker", "/run/systemd/incoming", "/sys", "/sys/fs/cgroup",
+		"/var/lib/fleet/demo/records/lead", "/var/lib/fleet/demo/records/worker", "/run/systemd/incoming", "/sys",
+		"/sys/fs/cgroup",
 		"/var/lib/fleet/demo/keys", "/dev/hugepages", "/etc/ssl/private", "/lost+found", "/srv/secret", "/opt",
 	} {
 		if !strings.Contains(path, os.Getenv("FLEET_AGENT")) {
 			all["list "+path] = func() error { _, err := os.ReadDir(path); return err }
 		}
 	}
-	for _, path := range []string{"/etc/shadow", "/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/vsock", "/proc/kcore", "/proc/kmsg", "/proc/1/environ"} {
+	for _, path := range []string{"/etc/shadow", "/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/vsock",
+		"/proc/kcore", "/proc/kmsg", "/proc/1/environ"} {
 		all["read "+path] = func() error { return closing(os.Open(path)) }
 	}
 	for _, dir := range []string{
-		"/", "/usr", "/etc", "/etc/claude-code", "/run", "/run/fleet/demo", "/run/fleet/demo/" + os.Getenv("FLEET_AGENT"), "/run/fleet/demo/units", "/home",
+		"/", "/usr", "/etc", "/etc/claude-code", "/run", "/run/fleet/demo",
+		"/run/fleet/demo/" + os.Getenv("FLEET_AGENT"), "/run/fleet/demo/units", "/home",
 		"/var", "/var/lib/fleet/store", "/var/lib/fleet/demo", "/dev", "/root", "/mnt", "/srv",
 	} {
 		all["write "+dir] = func() error { return closing(os.Create(filepath.Join(dir, "fleet-mark"))) }
 	}
 	for _, path := range []string{
-		"/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/net/ipv4/ip_forward", "/etc/passwd", "/etc/claude-code/managed-settings.json",
+		"/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/net/ipv4/ip_forward", "/etc/passwd",
+		"/etc/claude-code/managed-settings.json",
 		"/run/fleet/demo/host",
 	} {
 		all["open for writing "+path] = func() error { return closing(os.OpenFile(path, os.O_WRONLY, 0)) }

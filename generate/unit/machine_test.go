@@ -151,8 +151,8 @@ RemainAfterExit=yes
 ExecStart=/bin/true
 `
 
-// install lays a rendered fleet out as the activator does: files in the store, units where systemd reads them, users and
-// folders.
+// install lays a rendered fleet out as the activator does: files in the store, units where systemd reads them, users
+// and folders.
 func (h *host) install(m *model.Fleet, tree *artifact.Tree) {
 	h.t.Helper()
 	files, err := Render(m, tree)
@@ -180,7 +180,8 @@ func (h *host) install(m *model.Fleet, tree *artifact.Tree) {
 	}
 	h.write("/etc/systemd/system/"+string(m.Anchor()), anchor, 0o644)
 	h.run("chmod", "0750", "/etc/fleet/"+m.Project)
-	h.run("install", "-d", m.RunDir(), m.UnitsDir(), m.StateDir()+"/records", m.StateDir()+"/root", m.StateDir()+"/stopped")
+	h.run("install", "-d", m.RunDir(), m.UnitsDir(), m.StateDir()+"/records", m.StateDir()+"/root",
+		m.StateDir()+"/stopped")
 	h.run("ln", "-s", generation, m.ActiveDir())
 	for i := range m.Agents {
 		if m.Agents[i].Enabled {

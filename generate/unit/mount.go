@@ -13,7 +13,8 @@ func mountPath(a *model.Agent, i int) string { return agentPath(a, "mounts["+str
 
 // taken are the places in every agent's root that are fleet's: a mount there would change what contains the agent.
 var taken = []string{
-	"/bin", "/dev", "/etc/fleet", "/etc/gitconfig", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys",
+	"/bin", "/dev", "/etc/fleet", "/etc/gitconfig", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run",
+	"/sbin", "/sys",
 	"/tmp", "/usr", "/var/lib/fleet", "/var/tmp",
 }
 

@@ -17,8 +17,8 @@ func (b *builder) target() {
 	s.Words("X-Fleet-OnChange", "reload") // nothing of its own runs
 }
 
-// slice makes the place of every process of the agents in the tree of cgroups; the firewall knows them by it. Limits are
-// the agents' own.
+// slice makes the place of every process of the agents in the tree of cgroups; the firewall knows them by it. Limits
+// are the agents' own.
 func (b *builder) slice() {
 	u := b.unit(b.m.Slice(), "project")
 	u.Section("Unit").Text("Description", "agents of fleet "+b.m.Project)
@@ -56,8 +56,8 @@ func (b *builder) firewall() {
 	s.Span("TimeoutStartSec", 30*time.Second)
 	s.Span("TimeoutStopSec", 30*time.Second)
 	s.Words("KillMode", "mixed") // the script ends its nft child itself, else an ordered stop counts as failed
-	// In the slice that the rules name: when that is stopped and started its cgroup is another one, and the holder, gone
-	// and back with it, names the new one.
+	// In the slice that the rules name: when that is stopped and started its cgroup is another one, and the holder,
+	// gone and back with it, names the new one.
 	s.Words("Slice", string(b.m.Slice()))
 	hardened(s, "CAP_NET_ADMIN")
 	s.Yes("ProtectHome", "ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
@@ -102,8 +102,8 @@ func (b *builder) watchdog() {
 	s = u.Section("Service")
 	s.Words("Type", "oneshot")
 	s.Span("TimeoutStartSec", watchdogBase+time.Duration(len(b.m.Agents))*watchdogEach)
-	// Agents' folders in /run and homes are their own alone: it looks at time stamps there and reads nothing. status.json
-	// goes to the operators' group.
+	// Agents' folders in /run and homes are their own alone: it looks at time stamps there and reads nothing.
+	// status.json goes to the operators' group.
 	hardened(s, "CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
 	s.Yes("ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")

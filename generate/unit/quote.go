@@ -21,8 +21,8 @@ var (
 	wordRe = regexp.MustCompile(`^[A-Za-z0-9@_~.:/+,=-]+%?$`)
 	unitRe = regexp.MustCompile(`^[A-Za-z0-9:_.@-]+\.(service|socket|timer|target|slice)$`)
 	envRe  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	// bareRe matches what needs no quotes in a command line: no character that systemd.syntax(7) gives a meaning, and no
-	// first character that would begin a comment on a continued line.
+	// bareRe matches what needs no quotes in a command line: no character that systemd.syntax(7) gives a meaning, and
+	// no first character that would begin a comment on a continued line.
 	bareRe = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+-]+$`)
 )
 
@@ -76,7 +76,8 @@ func argument(s string) (string, error) {
 	return strings.ReplaceAll(q, "$", "$$"), err
 }
 
-// program is the first word of a command line: systemd reads prefixes from it, so that nothing but plain paths is taken.
+// program is the first word of a command line: systemd reads prefixes from it, so that nothing but plain paths is
+// taken.
 func program(s string) (string, error) {
 	if !bareRe.MatchString(s) || !cleanPath(s) {
 		return "", fmt.Errorf("program %q must be an absolute path of plain characters", s)

@@ -134,9 +134,12 @@ func commandLine(value string) (string, []string, error) {
 
 // hostileValues are what a unit file could stumble over.
 var hostileValues = []string{
-	"", " ", "a b", "%", "%%", "%n", "%H%h", "$", "$HOME", "${HOME}", "$$", `"`, `'`, `\`, `\\`, `a\`, `\n`, `\x41`, `\"`, "a\"b'c",
-	";", "; ", "a ; b", "#", "# x", "[Service]", "ExecStart=/bin/sh", "+/bin/sh", "-", "--", "-x", "@", "!", ":", "|", "~", "=", "a=b",
-	"a\nExecStart=/bin/sh", "a\rb", "a\x00b", "\t", "\x1b[2J", "\u0085", "\u2028", "é", "日本", "\xff", "\ufeff", "*", "?", "`id`", "$(id)",
+	"", " ", "a b", "%", "%%", "%n", "%H%h", "$", "$HOME", "${HOME}", "$$", `"`, `'`, `\`, `\\`, `a\`, `\n`,
+	`\x41`, `\"`, "a\"b'c",
+	";", "; ", "a ; b", "#", "# x", "[Service]", "ExecStart=/bin/sh", "+/bin/sh", "-", "--", "-x", "@", "!", ":",
+	"|", "~", "=", "a=b",
+	"a\nExecStart=/bin/sh", "a\rb", "a\x00b", "\t", "\x1b[2J", "\u0085", "\u2028", "é", "日本", "\xff", "\ufeff",
+	"*", "?", "`id`", "$(id)",
 	strings.Repeat("x", 3000), strings.Repeat(`\`, 1001), "/a:b", "/a b", "/../x", "/x/", "//x", "a,b", "{a}", "<x>", "&&",
 }
 

@@ -7,9 +7,9 @@ import (
 	"fleet/generate/model"
 )
 
-// Render returns every unit of the fleet but its anchor, the links of their wants folders, the scripts that they share
-// and the agents' own files of /etc. t holds what other renderers made: units name it by content. A value that cannot be
-// written gives a *report.Err with all of them, each at its path in the spec.
+// Render returns every unit of the fleet but its anchor, the links of their wants folders, the scripts that they
+// share and the agents' own files of /etc. t holds what other renderers made: units name it by content. A value that
+// cannot be written gives a *report.Err with all of them, each at its path in the spec.
 func Render(m *model.Fleet, t *artifact.Tree) ([]artifact.File, error) {
 	b := newBuilder(m, t)
 	b.target()
@@ -34,7 +34,8 @@ func Render(m *model.Fleet, t *artifact.Tree) ([]artifact.File, error) {
 
 func (b *builder) agentUnits(a *model.Agent) {
 	if len(a.Sudo) > 0 && a.Isolation == model.Namespace {
-		b.faults.ErrorHint(agentPath(a, "sudo"), "sudo must stand only with isolation user", "set isolation to user, or take sudo away")
+		b.faults.ErrorHint(agentPath(a, "sudo"), "sudo must stand only with isolation user",
+			"set isolation to user, or take sudo away")
 	}
 	b.checkMounts(a)
 	b.agent(a)

@@ -35,7 +35,8 @@ func sample() *model.Fleet {
 				Key: "lead", User: "demo-lead", UID: 70001, Name: "Atlas", Role: "Lead 100% \"Engineer\"", Enabled: true,
 				Isolation: model.Namespace, OnChange: "graceful", Limits: all,
 				Harness: model.Harness{
-					Name: "claude-code", Settings: "claude-code", SettingsDir: "claude-code", Env: map[string]string{"B": "2", "A": "x"},
+					Name: "claude-code", Settings: "claude-code", SettingsDir: "claude-code",
+					Env: map[string]string{"B": "2", "A": "x"},
 				},
 				Env:    map[string]string{"A": `it's $HOME %n "q" \ ;`},
 				Git:    fleet.Git{Name: "Atlas", Email: "atlas@example.org", Signing: true},

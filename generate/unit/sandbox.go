@@ -32,9 +32,10 @@ func (b *builder) sandbox(s Section, a *model.Agent, box box) {
 	limits(s, a)
 }
 
-// tmpfs mounts what is gone when the unit ends. PrivateTmp= is not used: it gives a folder of the host's /tmp, which has
-// no size of its own, and it wins over a tmpfs at the same place. The read-only ones hold nothing but mount points, which
-// systemd would else leave in the tree on disk; without one /run would be open to everybody and of no size.
+// tmpfs mounts what is gone when the unit ends. PrivateTmp= is not used: it gives a folder of the host's /tmp, which
+// has no size of its own, and it wins over a tmpfs at the same place. The read-only ones hold nothing but mount
+// points, which systemd would else leave in the tree on disk; without one /run would be open to everybody and of no
+// size.
 func tmpfs(s Section, a *model.Agent) {
 	for _, dir := range []string{"/etc", "/run", "/var"} {
 		s.Words("TemporaryFileSystem", dir+":ro,mode=0755,size=1M")
@@ -73,9 +74,9 @@ func privilege(s Section, a *model.Agent, sudo bool) {
 		s.Words("CapabilityBoundingSet")
 		return
 	}
-	// With User= systemd sets no-new-privileges for the sake of its filters, and sudo fails. So the unit's command starts
-	// as root, where systemd needs no such thing, and launch drops to the agent's user before anything of the agent's runs.
-	// CAP_SYS_ADMIN is what systemd looks for; launch takes it away for good.
+	// With User= systemd sets no-new-privileges for the sake of its filters, and sudo fails. So the unit's command
+	// starts as root, where systemd needs no such thing, and launch drops to the agent's user before anything of the
+	// agent's runs. CAP_SYS_ADMIN is what systemd looks for; launch takes it away for good.
 	s = s.At(agentPath(a, "sudo"))
 	words := []string{"CAP_SYS_ADMIN"}
 	for _, c := range sudoCaps {
@@ -101,8 +102,8 @@ func isolation(s Section, a *model.Agent) {
 	s.Words("ProtectSystem", "strict")
 	s.Words("ProtectHome", "read-only") // the tree's /home; what is bound below stays writable
 	s.Words("ProtectProc", "invisible")
-	// Names and processes of every unit are in /sys/fs/cgroup, the host's network devices in /sys/class. The + makes the
-	// path one of the agent's root: without it systemd means the host's and hides nothing.
+	// Names and processes of every unit are in /sys/fs/cgroup, the host's network devices in /sys/class. The + makes
+	// the path one of the agent's root: without it systemd means the host's and hides nothing.
 	s.Words("InaccessiblePaths", "+/sys", "-+/dev/hugepages")
 	s.Yes("PrivateDevices", "PrivateIPC", "RemoveIPC")
 	s.Words("DevicePolicy", "closed")

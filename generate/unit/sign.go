@@ -13,8 +13,8 @@ func (b *builder) sign(a *model.Agent) {
 	b.signService(a)
 }
 
-// signed orders a unit after the socket, whose start makes the key. Not Requires=, by which a restart of the socket would
-// restart the agent.
+// signed orders a unit after the socket, whose start makes the key. Not Requires=, by which a restart of the socket
+// would restart the agent.
 func (b *builder) signed(s Section, a *model.Agent) {
 	if a.Git.Signing {
 		s.Units("Wants", b.m.SignSocket(a.Key))

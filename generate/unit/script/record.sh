@@ -5,8 +5,8 @@
 #
 #   record UNIT DIGEST FOLDER [FLAG...]
 #
-# Writes the line "DIGEST INVOCATION" to FOLDER/UNIT and removes the flags. Inside an agent's root there is neither /proc
-# nor /dev for it (systemd.exec(5), RootDirectory= with the prefix +), so it uses none.
+# Writes the line "DIGEST INVOCATION" to FOLDER/UNIT and removes the flags. Inside an agent's root there is neither
+# /proc nor /dev for it (systemd.exec(5), RootDirectory= with the prefix +), so it uses none.
 set -eu
 umask 022
 export LC_ALL=C PATH=/usr/bin:/bin
