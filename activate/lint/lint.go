@@ -21,13 +21,16 @@ type Question struct {
 	Layout   profile.Layout
 	Dir      string             // folder of the generation
 	Manifest *manifest.Manifest // of it
-	Store    string             // folder of the store that has its files
+	Store    string             // folder that has its files by their names in the store; the host's store where empty
 	Live     string             // folder of the generation that is live, "" if none is
 }
 
 // Check returns all that is wrong. The error says that a judge could not be asked.
 func Check(ctx context.Context, q Question) (report.Report, error) {
 	var all report.Report
+	if q.Store == "" {
+		q.Store = manifest.StoreDir
+	}
 	for _, judge := range []func(context.Context, Question) (report.Report, error){units, names, rules, accounts, sudo} {
 		found, err := judge(ctx, q)
 		if err != nil {

@@ -41,7 +41,7 @@ func names(_ context.Context, q Question) (report.Report, error) {
 			r.Errorf(f.Path, "%v", err)
 			continue
 		}
-		n.unit(&r, f.Path, u)
+		n.unit(&r, f.Path, u) // what several units name is reported once
 		for _, m := range storePath.FindAllStringSubmatch(string(text), -1) {
 			if !n.store[m[1]] {
 				r.Errorf(f.Path, "names %s, which the generation does not bring", m[0])
@@ -58,11 +58,12 @@ type named struct {
 	users  map[string]bool
 	groups map[string]bool
 	own    []string // folders in which paths are made by fleet itself
+	told   map[string]bool
 }
 
 func newNamed(q Question) named {
 	n := named{root: q.Layout.Root, store: map[string]bool{}, users: map[string]bool{}, groups: map[string]bool{},
-		own: []string{"/run/fleet", "/var/lib/fleet"}}
+		own: []string{"/run/fleet", "/var/lib/fleet"}, told: map[string]bool{}}
 	for _, f := range q.Manifest.Files {
 		n.store[f.Store] = true
 	}
@@ -99,7 +100,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 func (n named) owner(r *report.Report, at, what, name string, known map[string]bool) {
 	if plainName.MatchString(name) && !known[name] {
-		r.ErrorHint(at, fmt.Sprintf("names %s %q, which this host does not have", what, name), "add it, or change the spec")
+		n.tell(r, at, fmt.Sprintf("names %s %q, which this host does not have", what, name), "add it, or change the spec")
 	}
 }
 
@@ -109,8 +110,15 @@ func (n named) paths(r *report.Report, at, key, value string) {
 			continue // optional, inside the unit, or made by fleet before the unit starts
 		}
 		if _, err := os.Stat(n.root + p); errors.Is(err, fs.ErrNotExist) {
-			r.ErrorHint(at, fmt.Sprintf("names %s in %s=, which this host does not have", p, key), "make it, or change the spec")
+			n.tell(r, at, fmt.Sprintf("names %s in %s=, which this host does not have", p, key), "make it, or change the spec")
 		}
+	}
+}
+
+func (n named) tell(r *report.Report, at, message, hint string) {
+	if !n.told[message] {
+		n.told[message] = true
+		r.ErrorHint(at, message, hint)
 	}
 }
 
