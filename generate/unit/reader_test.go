@@ -252,8 +252,8 @@ func readBind(g assignment, a, b string) (any, any, error) {
 	if g.Key == "BindReadOnlyPaths" {
 		want = []string{"/" + strings.Trim(a, "/"), "/x"}
 	}
-	if want[0] == want[1] {
-		want = want[:1]
+	if want[1] == "" || want[0] == want[1] {
+		want = want[:1] // the same place inside
 	}
 	return parts, want, nil
 }

@@ -31,7 +31,7 @@ func withValues(a, b string) *model.Fleet {
 }
 
 // keys are the directives of every unit in their order, without their values.
-func keys(t *testing.T, files []artifact.File) map[string][]string {
+func keys(t testing.TB, files []artifact.File) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
 	for _, f := range files {
@@ -54,16 +54,18 @@ func FuzzRender(f *testing.F) {
 	for i, v := range hostileValues {
 		f.Add(v, hostileValues[(i*3+5)%len(hostileValues)])
 	}
+	tree := sampleTree(f, sample())
+	plainFiles, err := Render(withValues("a", "b"), tree)
+	if err != nil {
+		f.Fatal(err)
+	}
+	want := keys(f, plainFiles)
 	f.Fuzz(func(t *testing.T, a, b string) {
-		files, err := Render(withValues(a, b), sampleTree(t, sample()))
+		files, err := Render(withValues(a, b), tree)
 		if err != nil {
 			return // refused
 		}
-		plainFiles, err := Render(withValues("a", "b"), sampleTree(t, sample()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(keys(t, plainFiles), keys(t, files)); diff != "" {
+		if diff := cmp.Diff(want, keys(t, files)); diff != "" {
 			t.Errorf("directives (-plain values +these):\n%s", diff)
 		}
 		i := slices.IndexFunc(files, func(f artifact.File) bool { return f.Path == "units/fleet-demo-worker.service" })
