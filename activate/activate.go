@@ -104,19 +104,13 @@ func (r *run) walk(ctx context.Context, phases []phase) error {
 		if err := p.do(r, ctx); err != nil {
 			return fmt.Errorf("%s (%s): %w", p.text, p.name, err)
 		}
-		r.took = append(r.took, Took{Phase: p.name, Text: p.text, Time: time.Since(began)})
+		r.took = append(r.took, detach.Took{Phase: p.name, Text: p.text, Seconds: time.Since(began).Seconds()})
 	}
 	return nil
 }
 
 // errAborted says that a person asked to go back.
 var errAborted = errors.New("aborted by a person")
-
-// Took is the time that one phase took.
-type Took struct {
-	Phase, Text string
-	Time        time.Duration
-}
 
 // enter notes the phase for whoever has to undo it, and moves the dead man's time away.
 func (r *run) enter(ctx context.Context, p phase) error {

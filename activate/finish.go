@@ -15,6 +15,7 @@ import (
 func (r *run) finish(ctx context.Context) detach.Result {
 	out := detach.Result{
 		Generation: r.to.number, ID: string(r.to.manifest.ID), Waiting: r.waiting(), Message: r.doneText(),
+		Took: r.took,
 	}
 	for _, step := range []struct {
 		what string

@@ -57,7 +57,7 @@ type run struct {
 	armed bool
 
 	began time.Time
-	took  []Took
+	took  []detach.Took
 }
 
 func newRun(h Host, d detach.Dir, req detach.Request) *run {

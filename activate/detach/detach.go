@@ -43,6 +43,14 @@ type Result struct {
 	Generation int      `json:"generation,omitempty"`
 	ID         string   `json:"id,omitempty"`
 	Waiting    []string `json:"waiting,omitempty"` // agents that change at their next boundary
+	Took       []Took   `json:"took,omitempty"`
+}
+
+// Took is the time that one phase took.
+type Took struct {
+	Phase   string  `json:"phase"`
+	Text    string  `json:"text"`
+	Seconds float64 `json:"seconds"`
 }
 
 // Dir is the folder of one request, /run/fleet/PROJECT/switch/NONCE.
