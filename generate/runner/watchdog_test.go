@@ -123,7 +123,7 @@ func TestWatchdogWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 5 {
-		d.beat(-i)
+		d.beat(-50 + 10*i)
 		said, did := d.run()
 		d.expect("said", said)
 		d.expect("did", did, "ping -fsS -m 10 -o /dev/null -- https://ping.example.com/a b\n")

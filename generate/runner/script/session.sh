@@ -76,6 +76,13 @@ outcome() {
 	[ -z "$ending" ] || result=ended
 }
 
+# Keeps what stands in the terminal, without the empty lines at its end. A harness may clear it when it ends.
+transcript() {
+	[ "$mode" = interactive ] || return 0
+	tmx capture-pane -p -S - -t "$pane" 2>/dev/null |
+		awk '/[^ ]/ { for (; blank; blank--) print ""; print; next } { blank++ }' >"$log"
+}
+
 # Ends what is left: TERM, KILL after ten seconds, to the whole process group.
 finish() {
 	case $child in '' | 0 | 1 | *[!0-9]*) return ;; esac
@@ -84,12 +91,12 @@ finish() {
 		alive || break
 		sleep 1
 	done
-	[ "$mode" = headless ] || tmx capture-pane -p -S - -t "$pane" >"$log" 2>/dev/null
 	kill -s KILL -- "-$child" 2>/dev/null
 }
 
 trap 'ending=yes' TERM INT HUP
 start "$@"
 outcome
+transcript
 finish
 echo "$result $exit_code"

@@ -1,7 +1,7 @@
 //go:build machine
 
-// Command serve is the stand-in as a program of its own, for tests that start it inside an agent's network namespace:
-// serve ADDRESS LOGFILE.
+// Command messages-standin is the stand-in as a program of its own, for tests that start it inside an agent's network namespace:
+// messages-standin ADDRESS LOGFILE.
 package main
 
 import (
@@ -15,14 +15,14 @@ import (
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "serve:", err)
+		fmt.Fprintln(os.Stderr, "messages-standin:", err)
 		os.Exit(1)
 	}
 }
 
 func run(args []string) error {
 	if len(args) != 2 {
-		return fmt.Errorf("usage: serve ADDRESS LOGFILE")
+		return fmt.Errorf("usage: messages-standin ADDRESS LOGFILE")
 	}
 	log, err := os.OpenFile(args[1], os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
