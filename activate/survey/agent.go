@@ -6,10 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"fleet/activate/agents"
 	"fleet/activate/drift"
+	"fleet/activate/plaintext"
 	"fleet/activate/profile"
 	"fleet/activate/systemd"
 	"fleet/schemas/manifest"
@@ -27,6 +30,8 @@ type facts struct {
 	now     session.Now // as the agent says
 	future  bool        // its heartbeat lies in the future
 	problem string      // as the agent says, one word
+	halted  string      // why the watchdog stopped it
+	alerted bool        // the watchdog told of it, and has not told that it is over
 }
 
 // verdict is what follows from the facts.
@@ -44,6 +49,8 @@ func judge(f facts) verdict {
 		return verdict{status.Disabled, "", true}
 	case f.marked && u.Running():
 		return verdict{status.Waiting, "is being stopped", true}
+	case f.marked && f.halted != "":
+		return verdict{status.Stopped, "by the watchdog: " + f.halted, false}
 	case f.marked:
 		return verdict{status.Stopped, "", true}
 	case u.LoadState == "masked":
@@ -83,11 +90,16 @@ func active(f facts) verdict {
 	case f.manual:
 		v.reason = "runs its old unit until a person restarts it: sudo fleet restart"
 	}
+	limit, limited := strings.CutPrefix(f.problem, limitPrefix)
 	switch {
+	case limited:
+		v.reason = "the account's usage limit lasts until " + clock(limit)
 	case f.problem != "":
 		v.reason, v.healthy = problems[f.problem], false
 	case f.future:
 		v.reason, v.healthy = "its heartbeat lies in the future, which counts as none", false
+	case f.alerted:
+		v.reason, v.healthy = "the watchdog raised an alert: journalctl -p err tells why", false
 	}
 	return v
 }
@@ -107,25 +119,55 @@ func ended(u systemd.Unit) string {
 	return u.Result
 }
 
+// clock writes seconds since 1970 for people.
+func clock(epoch string) string {
+	n, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return "a time that is not known"
+	}
+	return time.Unix(n, 0).Format("2006-01-02 15:04")
+}
+
 // problems are what a runner can complain of, by the word that it says it with.
 var problems = map[string]string{
 	"disk":      "cannot write its records: the disk is full, or limits.disk is reached",
+	"failing":   "its sessions fail again and again; see sudo fleet logs",
 	"harness":   "its harness is not installed; sudo fleet doctor tells how",
 	"hook":      "one of its hooks failed; see sudo fleet logs",
-	"limit":     "the account's usage limit is reached",
 	"workspace": "its workspace cannot be used; see sudo fleet logs",
 }
 
-var problemWord = regexp.MustCompile(`^[a-z]{1,16}$`)
+// limitPrefix begins the word for a usage limit; the rest is when it ends, in seconds since 1970.
+const limitPrefix = "limit-"
+
+var problemWord = regexp.MustCompile(`^([a-z]{1,16}|limit-[0-9]{1,11})$`)
 
 // problem reads the word that the runner keeps as the target of a link that leads nowhere. The link is read, never
 // followed.
 func problem(own string) string {
 	word, err := os.Readlink(filepath.Join(own, "problem"))
-	if err != nil || !problemWord.MatchString(word) || problems[word] == "" {
+	known := strings.HasPrefix(word, limitPrefix) || problems[word] != ""
+	if err != nil || !problemWord.MatchString(word) || !known {
 		return ""
 	}
 	return word
+}
+
+// haltPrefix begins the mark of an agent that the watchdog stopped; the rest of the line is why.
+const haltPrefix = "watchdog: "
+
+// halted returns why the watchdog stopped an agent, "" where a person did. The mark is root's.
+func halted(mark string) string {
+	b, err := os.ReadFile(mark)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	why, ok := strings.CutPrefix(line, haltPrefix)
+	if !ok {
+		return ""
+	}
+	return plaintext.Short(why, 200)
 }
 
 // takeAgent returns the status of one agent.
@@ -140,8 +182,10 @@ func takeAgent(ctx context.Context, c agents.Control, a manifest.Agent, running 
 		signs := c.Signs(a.Key)
 		f.now, f.problem = signs.Now, problem(c.AgentOwn(a.Key))
 		f.future = signs.Beat.After(time.Now().Add(time.Minute)) // a minute: clocks are set
-		_, err = os.Lstat(c.EndFlag(a.Key))
-		f.told = err == nil
+		f.told, f.alerted = exists(c.EndFlag(a.Key)), exists(alertFile(c, a.Key))
+		if f.marked {
+			f.halted = halted(c.Stopped(a.Key))
+		}
 		f.manual = drift.ManualRestart(c.Profile, c.Number, unitOf(c.Manifest, a.Unit), f.unit, running)
 		out.LastBeat, out.Memory = signs.Beat, memory(c.Root, f.unit.ControlGroup)
 	}
@@ -149,6 +193,11 @@ func takeAgent(ctx context.Context, c agents.Control, a manifest.Agent, running 
 	out.State, out.Reason, out.Healthy = v.state, v.reason, v.healthy
 	sessions(c, &out, f)
 	return out, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func unitOf(m *manifest.Manifest, name string) manifest.Unit {

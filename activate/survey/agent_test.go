@@ -46,6 +46,12 @@ func TestJudge(t *testing.T) {
 			verdict{status.Working, "its heartbeat lies in the future, which counts as none", false}},
 		"no harness": {facts{enabled: true, unit: up, now: pausing, problem: "harness"},
 			verdict{status.Pausing, "its harness is not installed; sudo fleet doctor tells how", false}},
+		"usage limit": {facts{enabled: true, unit: up, now: pausing, problem: "limit-0"},
+			verdict{status.Pausing, "the account's usage limit lasts until " + time.Unix(0, 0).Format("2006-01-02 15:04"), true}},
+		"alert": {facts{enabled: true, unit: up, now: working, alerted: true},
+			verdict{status.Working, "the watchdog raised an alert: journalctl -p err tells why", false}},
+		"stopped by the watchdog": {facts{enabled: true, marked: true, halted: "crash loop", unit: unit("inactive", "dead", "success")},
+			verdict{status.Stopped, "by the watchdog: crash loop", false}},
 		"unit not found": {facts{enabled: true, unit: systemd.Unit{LoadState: "not-found", ActiveState: "inactive"}},
 			verdict{status.Failed, "its unit is not-found", false}},
 	} {

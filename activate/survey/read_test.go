@@ -66,7 +66,7 @@ func TestMemory(t *testing.T) {
 // EGR-E31: the word of a problem is read from a link that is not followed, and only known words count.
 func TestE31Problem(t *testing.T) {
 	for target, want := range map[string]string{
-		"disk": "disk", "/etc/passwd": "", "dance": "", "\x1b[2J": "", "../own": "",
+		"disk": "disk", "limit-1795181012": "limit-1795181012", "limit-x": "", "limit-": "", "limit-99999999999999": "", "/etc/passwd": "", "dance": "", "\x1b[2J": "", "../own": "",
 	} {
 		dir := t.TempDir()
 		must(t, os.Symlink(target, dir+"/problem"))
@@ -106,5 +106,17 @@ func TestUnitReasons(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestHalted(t *testing.T) {
+	for text, want := range map[string]string{
+		"watchdog: crash loop\n": "crash loop", "": "", "operator\n": "", "watchdog: \x1b[2Jx": "x",
+	} {
+		path := filepath.Join(t.TempDir(), "lead")
+		must(t, os.WriteFile(path, []byte(text), 0o644))
+		if got := halted(path); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }

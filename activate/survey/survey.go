@@ -45,6 +45,7 @@ func Take(ctx context.Context, c agents.Control, known []status.Drift) (*status.
 		s.Drift = drift.Find(ctx, drift.Host{Profile: c.Profile, Number: c.Number, Manifest: c.Manifest, Loaded: loaded})
 	}
 	s.Reasons = append(s.Reasons, unitReasons(c.Manifest, loaded)...)
+	s.Reasons = append(s.Reasons, alerts(c)...)
 	s.Healthy = healthy(s)
 	return s, nil
 }
@@ -141,4 +142,34 @@ func switching(ctx context.Context, c agents.Control, u profile.Unfinished) (rea
 		return "", false
 	}
 	return fmt.Sprintf("a switch to generation %d was interrupted in %s; the dead man undoes it, or sudo fleet switch goes on", u.Txn.To, u.Txn.Phase), false
+}
+
+// The watchdog notes in its folder, which is root's, for which subject it has told of a fault that is not over: the key
+// of an agent, or a part of the project.
+const (
+	watchdogDir = "watchdog"
+	toldSuffix  = ".told"
+)
+
+func alertFile(c agents.Control, subject string) string {
+	return filepath.Join(c.Profile.Run(), watchdogDir, subject+toldSuffix)
+}
+
+// alerts names what the watchdog told of beside agents.
+func alerts(c agents.Control) []string {
+	entries, err := os.ReadDir(filepath.Join(c.Profile.Run(), watchdogDir))
+	if err != nil {
+		return nil
+	}
+	agent := map[string]bool{}
+	for _, key := range c.Keys() {
+		agent[key] = true
+	}
+	var out []string
+	for _, e := range entries {
+		if subject, ok := strings.CutSuffix(e.Name(), toldSuffix); ok && !agent[subject] {
+			out = append(out, fmt.Sprintf("the watchdog raised an alert about %s: journalctl -p err -u fleet-%s-watchdog tells why", subject, c.Project))
+		}
+	}
+	return out
 }
