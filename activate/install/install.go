@@ -150,9 +150,12 @@ func removeGenerator(fx system.Effects, dir string) error {
 
 // removeEmpty removes dir and the folders above it that hold nothing, up to the one that every host has.
 func removeEmpty(fx system.Effects, dir string) error {
-	for ; strings.HasSuffix(dir, "/system-generators") || strings.HasSuffix(dir, "/usr/local/lib/systemd"); dir = filepath.Dir(dir) {
+	ours := func() bool {
+		return strings.HasSuffix(dir, "/system-generators") || strings.HasSuffix(dir, "/usr/local/lib/systemd")
+	}
+	for ; ours(); dir = filepath.Dir(dir) {
 		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) > 0 || strings.HasSuffix(dir, "/etc/systemd") {
+		if err != nil || len(entries) > 0 {
 			return nil
 		}
 		if err := fx.Do("remove "+dir, func() error { return os.Remove(dir) }); err != nil {
@@ -185,7 +188,8 @@ func Probe(ctx context.Context, fx system.Effects, m Reloader, l profile.Layout)
 	}
 	if got := strings.TrimSpace(state); got != "loaded" {
 		return fmt.Errorf("systemd does not run fleet's generator: %s is %s\n"+
-			"  hint: see that %s is on a file system without noexec, and `journalctl -b _PID=1`", probeUnit, got, strings.Join(generatorDirs, " or "))
+			"  hint: see that %s is on a file system without noexec, and `journalctl -b _PID=1`",
+			probeUnit, got, strings.Join(generatorDirs, " or "))
 	}
 	return nil
 }

@@ -510,7 +510,8 @@ func testFirst(t *testing.T, s *site) {
 	s.clear()
 }
 
-// What was installed is gone again, and the host's tree is as before; the generator stays while another project needs it.
+// What was installed is gone again, and the host's tree is as before; the generator stays while another project needs
+// it.
 func testRemove(t *testing.T, s *site) {
 	list := func() string {
 		out, err := exec.Command("sh", "-c", "find /etc /usr/local /run/systemd/generator* /var/lib /run/fleet -not -path '/var/lib/private*' -printf '%p %M %u %l\n' 2>/dev/null | sort").Output()

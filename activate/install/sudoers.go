@@ -20,8 +20,8 @@ func sudoersText(l profile.Layout) []byte {
 		"@includedir /run/fleet/%s/active/sudoers.d\n", l.Project)
 }
 
-// sudoers puts the project's line in place. It is judged by visudo before the rename: a broken file in that folder would
-// take every user's sudo away. An older sudo than 1.9.1 does not know @includedir and is refused by that.
+// sudoers puts the project's line in place. It is judged by visudo before the rename: a broken file in that folder
+// would take every user's sudo away. An older sudo than 1.9.1 does not know @includedir and is refused by that.
 func sudoers(ctx context.Context, fx system.Effects, l profile.Layout) error {
 	path, text := l.Sudoers(), sudoersText(l)
 	if st, err := os.Lstat(path); err == nil && st.Mode() == 0o440 {

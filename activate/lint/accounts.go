@@ -25,7 +25,8 @@ func groups(root string, m *manifest.Manifest) report.Report {
 	for _, u := range m.Users {
 		want := strconv.Itoa(u.UID)
 		if gid, ok := byName[u.Name]; ok && gid != want {
-			r.ErrorHint("users."+u.Name, fmt.Sprintf("must have group %s with gid %s and it has gid %s on this host", u.Name, want, gid),
+			r.ErrorHint("users."+u.Name,
+				fmt.Sprintf("must have group %s with gid %s and it has gid %s on this host", u.Name, want, gid),
 				"remove that group, or set its number in .fleet.lock.json")
 		}
 		if name, ok := byGID[want]; ok && name != u.Name {
@@ -61,7 +62,8 @@ func nameService(ctx context.Context, q Question) (report.Report, error) {
 		}
 		for _, key := range []string{f[0], f[2]} {
 			if u, ok := want[key]; ok && (f[0] != u.Name || f[2] != strconv.Itoa(u.UID)) {
-				r.ErrorHint("users."+u.Name, fmt.Sprintf("needs uid %d, and the name service has user %s with uid %s", u.UID, f[0], f[2]),
+				r.ErrorHint("users."+u.Name,
+					fmt.Sprintf("needs uid %d, and the name service has user %s with uid %s", u.UID, f[0], f[2]),
 					"run `fleet build --avoid-uid "+f[2]+"`")
 			}
 		}

@@ -106,7 +106,8 @@ func (n named) owner(r *report.Report, at, what, name string, known map[string]b
 
 func (n named) paths(r *report.Report, at, key, value string) {
 	for _, p := range sources(key, value) {
-		if !strings.HasPrefix(p, "/") || slices.ContainsFunc(n.own, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }) {
+		made := slices.ContainsFunc(n.own, func(dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") })
+		if made || !strings.HasPrefix(p, "/") {
 			continue // optional, inside the unit, or made by fleet before the unit starts
 		}
 		if _, err := os.Stat(n.root + p); errors.Is(err, fs.ErrNotExist) {
@@ -123,8 +124,8 @@ func (n named) tell(r *report.Report, at, message, hint string) {
 }
 
 // sources returns the host's paths in a value: for binds the first part of each word, for credentials the second. A
-// path with a dash in front may be missing, and one with a specifier is known at start only; neither begins with a slash
-// in what is returned.
+// path with a dash in front may be missing, and one with a specifier is known at start only; neither begins with a
+// slash in what is returned.
 func sources(key, value string) []string {
 	var out []string
 	for _, parts := range split(value) {

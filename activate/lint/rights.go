@@ -15,8 +15,8 @@ import (
 // administrator gives to single ones.
 const memberLimit = 50
 
-// losses reports every right that a member of the operators' group has now and would not have with the generation: those
-// that others give, and those over agents that the generation still has.
+// losses reports every right that a member of the operators' group has now and would not have with the generation:
+// those that others give, and those over agents that the generation still has.
 func (s stage) losses(ctx context.Context, r *report.Report) error {
 	if s.q.Live == "" {
 		return nil
@@ -126,7 +126,8 @@ func lost(live, next *manifest.Manifest, before, after []right) []string {
 // Other options differ between versions of the tool.
 func (r right) keptBy(a right) bool {
 	const free = "!authenticate"
-	return a.command == r.command && a.as == r.as && (!strings.Contains(r.options, free) || strings.Contains(a.options, free))
+	same := a.command == r.command && a.as == r.as
+	return same && (!strings.Contains(r.options, free) || strings.Contains(a.options, free))
 }
 
 // storeNames maps the store paths of operators' scripts to their files, or the other way round, for enabled agents.

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 
 	"fleet/activate/safefile"
 	"fleet/schemas/manifest"
@@ -170,47 +167,12 @@ func (p *Profile) keepRunning(numbers []int, keep map[int]bool, got *Collected) 
 			}
 		}
 		if n == 0 {
-			got.Warnings = append(got.Warnings, unit+" runs from a generation that is not on the host: the store is kept until it is restarted")
+			got.Warnings = append(got.Warnings,
+				unit+" runs from a generation that is not on the host: the store is kept until it is restarted")
 		}
 		keep[n] = true
 	}
 	return nil
-}
-
-// Instance is what libexec/record wrote of a running unit.
-type Instance struct{ Digest, Invocation string }
-
-var instanceForm = regexp.MustCompile(`^([0-9a-f]{32}) ([0-9a-f]{32})\n?$`)
-
-// Running returns what was recorded of units that started since boot, by unit name. A unit that ended since is still
-// among them: compare the invocation with systemd's.
-func (p *Profile) Running() (map[string]Instance, error) {
-	out := map[string]Instance{}
-	d, err := safefile.Open(p.RunningUnits())
-	if errors.Is(err, fs.ErrNotExist) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	names, err := d.List(".", manifest.MaxFiles)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		b, err := d.Read(name, 128)
-		if errors.Is(err, fs.ErrNotExist) || strings.HasPrefix(name, ".") {
-			continue // being replaced just now: it is there under its name
-		}
-		if err != nil {
-			return nil, err
-		}
-		if f := instanceForm.FindStringSubmatch(string(b)); f != nil {
-			out[name] = Instance{Digest: f[1], Invocation: f[2]}
-		}
-	}
-	return out, nil
 }
 
 // collect makes generation n vanish by one rename, then removes it.
@@ -244,63 +206,4 @@ func (p *Profile) Drop(n int) error {
 	}
 	st.Collected(n)
 	return p.SaveState(st)
-}
-
-var storeName = regexp.MustCompile(`^[0-9a-f]{32}-.`)
-
-// collectStore removes what no generation of any project on the host lists. If one cannot be read, nobody can tell what
-// it needs, and the store is kept.
-func (p *Profile) collectStore(g GC, got *Collected) error {
-	if len(got.Warnings) > 0 {
-		return nil
-	}
-	roots, err := p.storeRoots()
-	if err != nil {
-		got.Warnings = append(got.Warnings, fmt.Sprintf("the store is kept: %v", err))
-		return nil
-	}
-	for _, name := range g.Store {
-		roots[name] = true
-	}
-	entries, err := os.ReadDir(p.Store())
-	if err != nil {
-		return ignoreMissing(err)
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if name != storeTemp && (roots[name] || !storeName.MatchString(name)) {
-			continue
-		}
-		err := p.fx.Do("remove store "+name, func() error { return os.Remove(filepath.Join(p.Store(), name)) })
-		if err != nil {
-			return err
-		}
-		if name != storeTemp {
-			got.Store = append(got.Store, name)
-		}
-	}
-	return nil
-}
-
-func (p *Profile) storeRoots() (map[string]bool, error) {
-	roots := map[string]bool{}
-	dirs, err := filepath.Glob(p.Etc() + "/*/generations/*")
-	if err != nil {
-		return nil, err
-	}
-	for _, dir := range dirs {
-		if _, ok := number(filepath.Base(dir)); !ok {
-			continue
-		}
-		m, err := manifest.Read(dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range m.Files {
-			if f.Store != "" {
-				roots[f.Store] = true
-			}
-		}
-	}
-	return roots, nil
 }

@@ -74,7 +74,9 @@ func (p *Profile) removeEmpty() error {
 	if others, err := p.Projects(); err != nil || len(others) > 0 {
 		return err
 	}
-	for _, path := range []string{p.Store(), p.at("/var/lib/fleet"), p.Etc(), p.StoreLockFile(), p.LockFile(), p.at("/run/fleet")} {
+	for _, path := range []string{
+		p.Store(), p.at("/var/lib/fleet"), p.Etc(), p.StoreLockFile(), p.LockFile(), p.at("/run/fleet"),
+	} {
 		err := p.fx.Do("remove "+path, func() error { return ignoreMissing(os.Remove(path)) })
 		var perr *fs.PathError
 		if err != nil && !(errors.As(err, &perr) && notEmpty(perr.Err)) {

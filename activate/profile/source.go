@@ -22,8 +22,8 @@ type trust struct {
 	invoker uint32
 }
 
-// openSource opens the folder at path, which must be absolute, one component at a time, none of them through a link that
-// the kernel follows. A link is read and walked as well, so that generations/latest can be given.
+// openSource opens the folder at path, which must be absolute, one component at a time, none of them through a link
+// that the kernel follows. A link is read and walked as well, so that generations/latest can be given.
 func (t trust) openSource(path string) (*os.File, error) {
 	parts := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
 	links := 0
@@ -108,8 +108,8 @@ func openDir(at int, name, path string) (*os.File, error) {
 
 func (t trust) may(uid uint32) bool { return uid == 0 || uid == t.invoker }
 
-// checkFolder refuses a folder that somebody else can write. A sticky one such as /tmp passes, since nobody can exchange
-// what another one owns in it, and what is opened in it is checked as well.
+// checkFolder refuses a folder that somebody else can write. A sticky one such as /tmp passes, since nobody can
+// exchange what another one owns in it, and what is opened in it is checked as well.
 func (t trust) checkFolder(f *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -193,6 +193,6 @@ func fields(path string) [][]string {
 func (t trust) refuse(path, format string, args ...any) error {
 	var r report.Report
 	r.Add(report.Entry{Where: path, Message: fmt.Sprintf(format, args...),
-		Hint: "nobody but you and root may be able to write a build folder or a folder above it: copy it to one where that holds"})
+		Hint: "nobody but you and root may be able to write a build folder or one above it: copy it to where that holds"})
 	return r.Err()
 }

@@ -30,7 +30,8 @@ func (p *Profile) LoadState() (*state.State, error) {
 	case errors.Is(err, fs.ErrNotExist) && errors.Is(oldErr, fs.ErrNotExist):
 		return state.New(p.Project), nil
 	}
-	return nil, fmt.Errorf("neither %s nor its backup can be read: move both away to begin a new history: %w", p.StateFile(), errors.Join(err, oldErr))
+	return nil, fmt.Errorf("neither %s nor its backup can be read: move both away to begin a new history: %w",
+		p.StateFile(), errors.Join(err, oldErr))
 }
 
 func (p *Profile) readState(path string) (*state.State, error) {

@@ -17,8 +17,8 @@ import (
 	"fleet/schemas/manifest"
 )
 
-// fillStore puts every file of the generation in dir, which is proved whole, into the store under its name there. A file
-// that is there and is damaged is replaced by a rename, so that who has it open keeps what they have.
+// fillStore puts every file of the generation in dir, which is proved whole, into the store under its name there. A
+// file that is there and is damaged is replaced by a rename, so that who has it open keeps what they have.
 func (p *Profile) fillStore(dir string, m *manifest.Manifest) error {
 	wrote := false
 	for _, f := range m.Files {
@@ -80,7 +80,10 @@ func sound(path string, f manifest.File) bool {
 	}
 	defer h.Close()
 	st, err := h.Stat()
-	if err != nil || !st.Mode().IsRegular() || st.Size() != f.Size || manifest.Octal(st.Mode()) != f.Mode || owner(st) != self() {
+	if err != nil || !st.Mode().IsRegular() || st.Size() != f.Size {
+		return false
+	}
+	if manifest.Octal(st.Mode()) != f.Mode || owner(st) != self() {
 		return false
 	}
 	sum := sha256.New()

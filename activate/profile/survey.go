@@ -37,7 +37,10 @@ func (t trust) readSource(src *os.File) (*manifest.Manifest, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := survey{t: t, src: src, want: map[string]manifest.File{manifest.FileName: {Path: manifest.FileName}}, dirs: map[string]bool{".": true}}
+	s := survey{
+		t: t, src: src, dirs: map[string]bool{".": true},
+		want: map[string]manifest.File{manifest.FileName: {Path: manifest.FileName}},
+	}
 	for _, f := range m.Files {
 		s.want[f.Path] = f
 		for d := path.Dir(f.Path); !s.dirs[d]; d = path.Dir(d) {
@@ -69,7 +72,8 @@ func readManifest(src *os.File) ([]byte, error) {
 // openFile opens a regular file of one name in dir.
 func openFile(dir *os.File, name string) (*os.File, error) {
 	full := dir.Name() + "/" + name
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := unix.Openat(int(dir.Fd()), name, flags, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: full, Err: err}
 	}

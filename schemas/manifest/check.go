@@ -87,10 +87,12 @@ func (c *checker) head() {
 	m := c.m
 	c.must(m.Version == Version, "version", "must be %d, is %d", Version, m.Version)
 	c.must(projectName.MatchString(m.Project), "project", "%q must be at most 12 lower-case letters and digits", m.Project)
-	c.must(!slices.Contains(ReservedProjects, m.Project), "project", "%q is the name of a folder of fleet's own", m.Project)
+	c.must(!slices.Contains(ReservedProjects, m.Project), "project",
+		"%q is the name of a folder of fleet's own", m.Project)
 	c.must(m.Table == TableName(m.Project), "table", "%q must be %q", m.Table, TableName(m.Project))
 	c.must(m.Retention >= 1, "retention", "must be at least 1, is %d", m.Retention)
-	c.must(m.UIDs[0] > 0 && m.UIDs[0] <= m.UIDs[1] && m.UIDs[1] < 1<<31, "uids", "%v must be a range of positive numbers", m.UIDs)
+	c.must(m.UIDs[0] > 0 && m.UIDs[0] <= m.UIDs[1] && m.UIDs[1] < 1<<31, "uids",
+		"%v must be a range of positive numbers", m.UIDs)
 	a := m.Activation
 	for at, v := range map[string]int{"health": a.Health, "deadman": a.Deadman, "job": a.Job} {
 		c.must(v >= 0 && v <= 24*3600, "activation."+at, "must be from 0 to 86400 seconds, is %d", v)
@@ -125,9 +127,11 @@ func (c *checker) files() {
 
 func (c *checker) content(at string, f File) {
 	c.must(fileModes[f.Mode], at, "mode %q of %q must be 0444, 0555, 0440 or link", f.Mode, f.Path)
-	c.must(!strings.HasPrefix(f.Path, "sudoers.d/") || f.Mode == "0440", at, "mode of %q must be 0440, which sudo wants", f.Path)
-	c.must(!strings.HasPrefix(f.Path, "sudoers.d/") || !strings.ContainsAny(f.Path[len("sudoers.d/"):], ".~/"), at,
-		"name of %q must have no dot, tilde or folder: sudo skips those", f.Path)
+	if name, isSudo := strings.CutPrefix(f.Path, "sudoers.d/"); isSudo {
+		c.must(f.Mode == "0440", at, "mode of %q must be 0440, which sudo wants", f.Path)
+		c.must(!strings.ContainsAny(name, ".~/"), at,
+			"name of %q must have no dot, tilde or folder: sudo skips those", f.Path)
+	}
 	if f.Mode == ModeLink {
 		_, err := LinkedUnit(f.Path, f.Link)
 		c.must(err == nil, at, "%v", err)
@@ -166,8 +170,10 @@ func (c *checker) users() {
 	names, uids := map[string]bool{}, map[int]bool{}
 	for i, u := range c.m.Users {
 		at := fmt.Sprintf("users[%d]", i)
-		c.must(userName.MatchString(u.Name) && strings.HasPrefix(u.Name, c.m.Project+"-"), at, "name %q must be %s-AGENT", u.Name, c.m.Project)
-		c.must(u.UID >= c.m.UIDs[0] && u.UID <= c.m.UIDs[1], at, "uid %d of %q must be in the range %v", u.UID, u.Name, c.m.UIDs)
+		c.must(userName.MatchString(u.Name) && strings.HasPrefix(u.Name, c.m.Project+"-"), at,
+			"name %q must be %s-AGENT", u.Name, c.m.Project)
+		c.must(u.UID >= c.m.UIDs[0] && u.UID <= c.m.UIDs[1], at,
+			"uid %d of %q must be in the range %v", u.UID, u.Name, c.m.UIDs)
 		c.must(u.Home == "/home/"+u.Name, at, "home %q must be %q", u.Home, "/home/"+u.Name)
 		c.must(!names[u.Name], at, "user %q must be listed once", u.Name)
 		c.must(!uids[u.UID], at, "uid %d must be listed once", u.UID)
@@ -180,7 +186,8 @@ func (c *checker) users() {
 		at := fmt.Sprintf("agents[%d]", i)
 		c.must(agentKey.MatchString(a.Key), at, "key %q must be lower-case letters, digits and dashes", a.Key)
 		c.must(!slices.Contains(ReservedKeys, a.Key), at, "key %q is the name of a folder of fleet's own", a.Key)
-		c.must(a.User == c.m.Project+"-"+a.Key && names[a.User], at, "user %q must be the listed user of agent %q", a.User, a.Key)
+		c.must(a.User == c.m.Project+"-"+a.Key && names[a.User], at,
+			"user %q must be the listed user of agent %q", a.User, a.Key)
 	}
 }
 
@@ -191,12 +198,14 @@ func (c *checker) units() {
 		at := fmt.Sprintf("units[%d]", i)
 		c.must(!seen[u.Name], at, "unit %q must be listed once", u.Name)
 		seen[u.Name] = true
-		c.must(unitName.MatchString(u.Name) && c.ours(u.Name), at, "name %q must be a unit name of project %q", u.Name, c.m.Project)
+		c.must(unitName.MatchString(u.Name) && c.ours(u.Name), at,
+			"name %q must be a unit name of project %q", u.Name, c.m.Project)
 		f, listed := c.paths["units/"+u.Name]
 		c.must(listed && f.Mode != ModeLink, at, "unit %q must have a file in units/", u.Name)
 		c.must(u.OnChange == "" || slices.Contains(policies, u.OnChange), at,
 			"onChange %q of %q must be one of %s", u.OnChange, u.Name, strings.Join(policies, ", "))
-		c.must(u.Digest == "" || hexDigest.MatchString(u.Digest), at, "digest %q of %q must be %d hex digits", u.Digest, u.Name, DigestLength)
+		c.must(u.Digest == "" || hexDigest.MatchString(u.Digest), at,
+			"digest %q of %q must be %d hex digits", u.Digest, u.Name, DigestLength)
 	}
 	for p, f := range c.paths {
 		name, isUnit := strings.CutPrefix(p, "units/")
@@ -216,5 +225,6 @@ func dropInOwner(p string) (string, bool) {
 
 func (c *checker) ours(unit string) bool {
 	own := "fleet-" + c.m.Project
-	return (unit == own+".target" || unit == own+".slice" || strings.HasPrefix(unit, own+"-")) && unit != own+"-anchor.service"
+	named := unit == own+".target" || unit == own+".slice" || strings.HasPrefix(unit, own+"-")
+	return named && unit != own+"-anchor.service"
 }

@@ -25,8 +25,8 @@ func FilesSum(files []File) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// StoreSum returns the text of store.sha256: one line "HASH  /var/lib/fleet/store/NAME" for each file that has a name in
-// the store, sorted by path in the generation, every name once.
+// StoreSum returns the text of store.sha256: one line "HASH  /var/lib/fleet/store/NAME" for each file that has a name
+// in the store, sorted by path in the generation, every name once.
 func StoreSum(files []File) []byte {
 	var lines []string
 	seen := map[string]bool{}

@@ -88,7 +88,8 @@ func ParseTxn(b []byte) (*Txn, error) {
 		return nil, fmt.Errorf("txn %w", err)
 	}
 	if version != TxnVersion {
-		return nil, fmt.Errorf("txn has version %d, this tool reads %d: finish it with the tool that began it", version, TxnVersion)
+		return nil, fmt.Errorf("txn has version %d, this tool reads %d: finish it with the tool that began it",
+			version, TxnVersion)
 	}
 	t := new(Txn)
 	if err := strict(b, t); err != nil {
@@ -98,7 +99,8 @@ func ParseTxn(b []byte) (*Txn, error) {
 }
 
 var (
-	unitName  = regexp.MustCompile(`^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|timer|target|slice|path|mount)$`)
+	unitName = regexp.MustCompile(
+		`^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*\.(service|socket|timer|target|slice|path|mount)$`)
 	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9:_.@+-]+)+$`)
 	hexDigest = regexp.MustCompile(`^[0-9a-f]{32}$`)
 )

@@ -1,4 +1,5 @@
-// Package manifesttest seals hand-written trees as generations, for tests of what no spec can make. Only tests import it.
+// Package manifesttest seals hand-written trees as generations, for tests of what no spec can make. Only tests import
+// it.
 package manifesttest
 
 import (
@@ -36,15 +37,18 @@ func Empty(project string) *Tree {
 // the store, rules, a sudoers fragment.
 func New(project string) *Tree {
 	t := Empty(project)
-	t.Manifest.Users = []manifest.User{{Name: project + "-lead", UID: 70001, Home: "/home/" + project + "-lead", Agent: "lead"}}
+	user := project + "-lead"
+	t.Manifest.Users = []manifest.User{{Name: user, UID: 70001, Home: "/home/" + user, Agent: "lead"}}
 	t.Manifest.Groups = []string{"fleet-operators"}
-	t.Manifest.Agents = []manifest.Agent{{Key: "lead", Name: "Atlas", User: project + "-lead", Unit: "fleet-" + project + "-lead.service",
-		Enabled: true, Isolation: "namespace", Harness: "demo", OnChange: manifest.OnChangeGraceful, Session: 7200}}
+	t.Manifest.Agents = []manifest.Agent{{
+		Key: "lead", Name: "Atlas", User: user, Unit: "fleet-" + user + ".service", Enabled: true,
+		Isolation: "namespace", Harness: "demo", OnChange: manifest.OnChangeGraceful, Session: 7200,
+	}}
 	t.File("agents/lead/run", "0555", "#!/bin/sh\nexec sleep 1000000\n")
 	target, anchor := "fleet-"+project+".target", "fleet-"+project+"-anchor.service"
 	t.Unit(target, "", "", "[Unit]\nRequires="+anchor+"\nAfter="+anchor+"\nWants=fleet-"+project+"-lead.service\n")
-	t.Unit("fleet-"+project+"-lead.service", "lead", manifest.OnChangeGraceful, "[Unit]\nRequires="+anchor+"\nAfter="+anchor+
-		"\n[Service]\nExecStart="+t.Store("agents/lead/run")+"\n")
+	t.Unit("fleet-"+user+".service", "lead", manifest.OnChangeGraceful,
+		"[Unit]\nRequires="+anchor+"\nAfter="+anchor+"\n[Service]\nExecStart="+t.Store("agents/lead/run")+"\n")
 	t.Link("units/multi-user.target.wants/"+target, "../"+target)
 	t.File("nftables/"+project+".nft", "0444", "table inet "+manifest.TableName(project)+" {\n}\n")
 	t.File("sudoers.d/"+project, "0440", "# none\n")
