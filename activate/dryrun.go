@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 
 	"fleet/activate/detach"
 	"fleet/activate/plan"
@@ -32,6 +33,9 @@ func (p *Preview) Pending() bool {
 	return false
 }
 
+// dryNonce stands in for the name of a switch, which is a number in hex.
+const dryNonce = "0000000000000000"
+
 // DryRun takes a request through all checks and returns the plan. The host is left as it was: the copy that the real
 // readers judge lies in a folder of its own, which is gone afterwards.
 func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err error) {
@@ -42,7 +46,7 @@ func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err er
 	copied := profile.New(profile.Layout{Project: h.Layout.Project, Root: scratch}, system.Real{})
 	defer func() { err = errors.Join(err, removeScratch(scratch, copied)) }()
 
-	r := newRun(h, detach.Dir(scratch), req)
+	r := newRun(h, detach.Dir(filepath.Join(scratch, dryNonce)), req)
 	if err := r.examine(ctx); err != nil {
 		return nil, err
 	}
