@@ -70,10 +70,13 @@ func (p *planner) stops(name string) bool {
 	return u != nil && u.step != nil && u.step.Phase == PhaseStop && (u.step.Action == Stop || u.step.Action == Restart)
 }
 
-// taken makes u end up running again, unless connections do that.
+// taken makes u end up running again, unless a connection or a timer does that.
 func (p *planner) taken(u *unit, phase Phase, by, why string) {
 	action := Restart
-	if phase == PhaseStop && p.trigger(p.in.New, u.name, ".socket") != "" {
+	switch {
+	case p.jobRuns(u):
+		action, phase = Stop, PhaseStop // before systemd would start it again with the other
+	case phase == PhaseStop && p.trigger(p.in.New, u.name, ".socket") != "":
 		action = Stop
 	}
 	if u.step != nil && u.step.Action == Restart {

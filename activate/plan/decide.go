@@ -86,14 +86,15 @@ func (p *planner) jobRuns(u *unit) bool {
 	return !u.live.down() && !u.live.failed() && !p.pulledNew[u.name] && p.trigger(p.in.New, u.name, ".timer") != ""
 }
 
-// runningJob leaves a job to its end, since its next run uses the new definition anyway.
+// runningJob leaves a job to its end, since its next run uses the new definition anyway. What must not go on is stopped
+// and not started again: a job half done is not to be done twice, and its start would last as long as its work.
 func (p *planner) runningJob(u *unit) {
 	if len(u.changes) == 0 && !u.live.Unknown {
 		return
 	}
 	why := because(u.changes)
 	if at := p.atOnce(u); at != "" && (policy(u.new) != manifest.OnChangeManual || p.narrowed(u) != "") {
-		p.step(u, Restart, PhaseRun, why+parens(at)).Policy = policy(u.new)
+		p.step(u, Stop, PhaseStop, why+parens(at)).Policy = policy(u.new)
 		return
 	}
 	p.step(u, None, PhaseRun, why+parens("the run in progress ends by itself")).Policy = policy(u.new)
