@@ -227,13 +227,13 @@ func TestRevert(t *testing.T) {
 	s.whole("twice")
 }
 
-// B4: killed before any of its commands, and once more at the next, the script comes to the same end when it is run
+// B4: killed before any of its commands, and twice more later on, the script comes to the same end when it is run
 // again.
 func TestRevertB4Killed(t *testing.T) {
 	for at := 1; ; at += stride {
 		s := middle(t)
 		killed := 0
-		for _, k := range []int{at, at + 4} {
+		for _, k := range []int{at, at + 4, at + 8} {
 			s.put("calls", "0")
 			s.put("kill-at", strconv.Itoa(k))
 			if s.run() == -1 {

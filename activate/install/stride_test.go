@@ -2,5 +2,5 @@
 
 package install
 
-// stride is the step between the points at which the revert script is killed. The machine tests take each.
-const stride = 7
+// stride is the step between the points at which the revert script is killed for the first time.
+const stride = 9
