@@ -182,6 +182,9 @@ func FuzzWriter(f *testing.F) {
 func check(t *testing.T, got []assignment, a, b, c string) {
 	t.Helper()
 	for _, g := range got {
+		if (g == assignment{"Service", a, "x"}) {
+			continue // the name came from outside too
+		}
 		var have any
 		var want any
 		var err error
@@ -203,9 +206,7 @@ func check(t *testing.T, got []assignment, a, b, c string) {
 		case "Service.Slice":
 			have, want = strings.Fields(g.Value), strings.Fields(a+" "+b)
 		default:
-			if g.Section != "Service" || g.Key != a || g.Value != "x" {
-				t.Errorf("%s.%s=%s was never written", g.Section, g.Key, g.Value)
-			}
+			t.Errorf("%s.%s=%s was never written", g.Section, g.Key, g.Value)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", g.Key, err)
