@@ -1,6 +1,10 @@
 package plan
 
-import "fleet/schemas/manifest"
+import (
+	"path"
+
+	"fleet/schemas/manifest"
+)
 
 // Drift is something on the host that is not as its generation says. A switch respects and reports it.
 type Drift struct {
@@ -33,6 +37,9 @@ func (p *planner) drift() []Drift {
 			add(DriftStopped, u.held+"; stays so")
 		}
 		for _, d := range u.live.DropIns {
+			if path.Base(path.Dir(d.Path)) == kind(u.name)+".d" {
+				continue // for every unit of its type, such as a distribution's
+			}
 			add(DriftDropIn, "changed by "+d.Path)
 		}
 		if u.live.NeedReload {

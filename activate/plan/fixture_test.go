@@ -187,7 +187,8 @@ func (f *fixture) input(t *testing.T) Input {
 	}
 	for name, text := range f.dropIns {
 		l := in.Live[name]
-		l.DropIns = append(l.DropIns, DropIn{Path: "/etc/systemd/system/" + name + ".d/own.conf", Unit: parse(t, text)})
+		l.DropIns = append(l.DropIns, DropIn{Path: "/etc/systemd/system/" + name + ".d/own.conf", Unit: parse(t, text)},
+			DropIn{Path: "/usr/lib/systemd/system/" + kind(name) + ".d/10-all.conf", Unit: unitfile.Unit{}})
 		in.Live[name] = l
 	}
 	return in

@@ -5,25 +5,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Unit is what systemd knows of one unit. A unit that it does not know has LoadState "not-found".
 type Unit struct {
-	Name          string
-	LoadState     string
-	LoadError     string // why it could not be loaded
-	ActiveState   string
-	SubState      string
-	Result        string // of a service, socket or timer that ended, such as "exit-code"
-	Fragment      string // file that it is loaded from
-	DropIns       []string
-	UnitFileState string
-	NeedReload    bool
-	Job           string        // type of the job that is queued, "" for none
-	InvocationID  string        // lower-case hex; "" where it has not run
-	Ran           bool          // has been active since the boot
-	Since         time.Duration // monotonic time of the last change between active and inactive
+	Name         string
+	LoadState    string
+	LoadError    string // why it could not be loaded
+	ActiveState  string
+	SubState     string
+	Result       string // of a service, socket or timer that ended, such as "exit-code"
+	Fragment     string // file that it is loaded from
+	DropIns      []string
+	NeedReload   bool
+	Job          string // type of the job that is queued, "" for none
+	InvocationID string // lower-case hex; "" where it has not run
+	Ran          bool   // has been active since the boot, or tried to be
 
 	// Of services alone, and read by Unit alone.
 	MainPID        int
@@ -94,18 +91,28 @@ func patterns(templates []string) []string {
 	return out
 }
 
+// fill reads the few properties that are needed one by one: all of a unit's, with its dependencies, take PID 1 longer.
 func (m *Manager) fill(ctx context.Context, u *Unit) error {
-	p, err := m.conn.GetUnitPropertiesContext(ctx, u.Name)
-	if err != nil {
-		return fmt.Errorf("ask systemd for %s: %w", u.Name, err)
+	values := map[string]any{}
+	keys := []string{"FragmentPath", "DropInPaths", "NeedDaemonReload", "InvocationID"}
+	if u.ActiveState == "inactive" {
+		keys = append(keys, "ActiveEnterTimestampMonotonic")
 	}
-	u.Fragment, u.UnitFileState = text(p, "FragmentPath"), text(p, "UnitFileState")
-	u.DropIns, _ = p["DropInPaths"].([]string)
-	u.NeedReload, _ = p["NeedDaemonReload"].(bool)
-	u.LoadError = loadError(p["LoadError"])
-	u.Ran = number(p, "ActiveEnterTimestampMonotonic") > 0
-	u.Since = time.Duration(number(p, "StateChangeTimestampMonotonic")) * time.Microsecond
-	if id, _ := p["InvocationID"].([]byte); len(id) > 0 {
+	if u.LoadState != "loaded" {
+		keys = append(keys, "LoadError")
+	}
+	for _, key := range keys {
+		p, err := m.conn.GetUnitPropertyContext(ctx, u.Name, key)
+		if err != nil {
+			return fmt.Errorf("ask systemd for %s of %s: %w", key, u.Name, err)
+		}
+		values[key] = p.Value.Value()
+	}
+	u.Fragment, u.LoadError = text(values, "FragmentPath"), loadError(values["LoadError"])
+	u.DropIns, _ = values["DropInPaths"].([]string)
+	u.NeedReload, _ = values["NeedDaemonReload"].(bool)
+	u.Ran = u.ActiveState != "inactive" || number(values, "ActiveEnterTimestampMonotonic") > 0
+	if id, _ := values["InvocationID"].([]byte); len(id) > 0 {
 		u.InvocationID = fmt.Sprintf("%x", id)
 	}
 	if u.ActiveState == "failed" {
