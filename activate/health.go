@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fleet/activate/plan"
 	"fleet/activate/probe"
 	"fleet/activate/safefile"
@@ -69,7 +71,7 @@ type watch struct {
 // that its socket or its timer starts, are none of them.
 func (r *run) watched(ctx context.Context) ([]watch, error) {
 	var out []watch
-	for _, job := range r.startJobs() {
+	for _, job := range r.plan.Jobs() {
 		if !strings.HasSuffix(job.Unit, ".service") {
 			continue
 		}
@@ -126,14 +128,20 @@ func (r *run) beats(a manifest.Agent) bool {
 	return err == nil && !info.ModTime.Before(r.began.Add(-time.Second))
 }
 
+// probesAtOnce bounds the probes that run side by side: each is a short process.
+const probesAtOnce = 4
+
 // probe runs each started agent's containment probe, a unit with the agent's own sandbox.
 func (r *run) probe(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probesAtOnce)
 	for _, a := range r.started() {
-		if _, err := Probe(ctx, r.host, a); err != nil {
+		g.Go(func() error {
+			_, err := Probe(ctx, r.host, a)
 			return err
-		}
+		})
 	}
-	return nil
+	return g.Wait()
 }
 
 // Probe tries as an agent, in its sandbox, what an agent must not be able to do. The error says what was not refused;

@@ -115,7 +115,8 @@ func (r *run) deadline(phase string) time.Duration {
 	case "P6", "P10":
 		d = max(d, 2*r.jobTime())
 	case "P11":
-		d = max(d, 2*time.Duration(a.Health)*time.Second+probeTime)
+		rounds := 1 + len(r.started())/probesAtOnce
+		d = max(d, 2*time.Duration(a.Health)*time.Second+time.Duration(rounds)*probeTime)
 	case "P12":
 		d = max(d, r.req.Confirm+30*time.Second)
 	}

@@ -40,6 +40,15 @@ func (p *Profile) fillStore(dir string, m *manifest.Manifest) error {
 	return safefile.SyncFS(p.fx, p.Store())
 }
 
+// Refill puts back what the store lacks of generation n, which is proved whole, or has damaged.
+func (p *Profile) Refill(n int) error {
+	m, err := p.Read(n)
+	if err != nil {
+		return err
+	}
+	return p.fillStore(p.Generation(n), m)
+}
+
 func (p *Profile) addToStore(from, to string, f manifest.File) error {
 	mode, err := strconv.ParseUint(f.Mode, 8, 32)
 	if err != nil {

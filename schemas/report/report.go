@@ -107,7 +107,7 @@ func (r *Report) Sort() {
 	})
 }
 
-// String renders one line for each entry, and one for its hint:
+// String renders one line for each entry, and one for its hint; a hint that several in a row share stands after the last:
 //
 //	fleet.jsonnet: agents.worker.iteration: "5 minutes" is not a duration
 //	  hint: write "5m", "1h30m" or "45s"
@@ -116,6 +116,9 @@ func (r *Report) String() string {
 	for i, e := range r.Entries {
 		if i > 0 {
 			b.WriteByte('\n')
+		}
+		if i+1 < len(r.Entries) && r.Entries[i+1].Hint == e.Hint {
+			e.Hint = "" // the next one says it
 		}
 		b.WriteString(e.String())
 	}

@@ -53,8 +53,8 @@ func (h *host) install(n int, name, text string) error {
 	if _, err := timed(h.lab.fleet, "-C", dir, "build"); err != nil {
 		return err
 	}
-	inside := h.Path("/root/" + name)
-	return os.CopyFS(inside, os.DirFS(filepath.Join(dir, "generations/1")))
+	_, err := timed("cp", "-a", filepath.Join(dir, "generations/1"), h.Path("/root/"+name))
+	return err
 }
 
 func switchToLive(ctx context.Context, l *lab) ([]row, error) {
