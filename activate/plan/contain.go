@@ -11,23 +11,29 @@ import (
 // narrow and the agent must not go on with what it no longer may. Names are those of systemd.exec(5), systemd.unit(5)
 // and systemd.resource-control(5).
 var containment = set(
-	"User", "Group", "SupplementaryGroups", "DynamicUser",
-	"RootDirectory", "RootImage", "RootHash", "BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
-	"TemporaryFileSystem", "MountAPIVFS", "MountImages", "ExtensionImages", "ExtensionDirectories", "ProtectHome", "ProtectSystem", "PrivateTmp",
-	"PrivateDevices", "PrivateNetwork", "PrivateIPC", "PrivateMounts", "PrivateUsers", "PrivatePIDs", "ProtectProc", "ProcSubset", "ProtectHostname", "ProtectClock",
-	"ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "NetworkNamespacePath", "IPCNamespacePath", "JoinsNamespaceOf",
-	"MountFlags", "RestrictNamespaces", "RestrictAddressFamilies", "RestrictFileSystems", "RestrictNetworkInterfaces", "RestrictRealtime", "RestrictSUIDSGID",
-	"LockPersonality", "MemoryDenyWriteExecute", "RemoveIPC", "SystemCallFilter", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallLog",
-	"CapabilityBoundingSet", "AmbientCapabilities", "NoNewPrivileges", "SecureBits", "KeyringMode", "UMask",
-	"SELinuxContext", "AppArmorProfile", "SmackProcessLabel",
-	"DevicePolicy", "DeviceAllow", "IPAddressAllow", "IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath", "BPFProgram", "SocketBindAllow", "SocketBindDeny", "Delegate",
-	"EnvironmentFile", "PassEnvironment", "LoadCredential", "LoadCredentialEncrypted", "ImportCredential", "SetCredential", "SetCredentialEncrypted",
-	"NotifyAccess", "Slice",
+	"User", "Group", "SupplementaryGroups", "DynamicUser", "RootDirectory", "RootImage", "RootHash", "BindPaths",
+	"BindReadOnlyPaths", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths",
+	"TemporaryFileSystem", "MountAPIVFS", "MountImages", "ExtensionImages", "ExtensionDirectories", "ProtectHome",
+	"ProtectSystem", "PrivateTmp", "PrivateDevices", "PrivateNetwork", "PrivateIPC", "PrivateMounts",
+	"PrivateUsers", "PrivatePIDs", "ProtectProc", "ProcSubset", "ProtectHostname", "ProtectClock",
+	"ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups",
+	"NetworkNamespacePath", "IPCNamespacePath", "JoinsNamespaceOf", "MountFlags", "RestrictNamespaces",
+	"RestrictAddressFamilies", "RestrictFileSystems", "RestrictNetworkInterfaces", "RestrictRealtime",
+	"RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute", "RemoveIPC", "SystemCallFilter",
+	"SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallLog", "CapabilityBoundingSet",
+	"AmbientCapabilities", "NoNewPrivileges", "SecureBits", "KeyringMode", "UMask", "SELinuxContext",
+	"AppArmorProfile", "SmackProcessLabel", "DevicePolicy", "DeviceAllow", "IPAddressAllow", "IPAddressDeny",
+	"IPIngressFilterPath", "IPEgressFilterPath", "BPFProgram", "SocketBindAllow", "SocketBindDeny", "Delegate",
+	"EnvironmentFile", "PassEnvironment", "LoadCredential", "LoadCredentialEncrypted", "ImportCredential",
+	"SetCredential", "SetCredentialEncrypted", "NotifyAccess", "Slice",
 )
 
 // grants names those that give something with each further value.
-var grants = set("BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "SupplementaryGroups", "DeviceAllow", "IPAddressAllow",
-	"LoadCredential", "LoadCredentialEncrypted", "ImportCredential", "SetCredential", "SetCredentialEncrypted", "EnvironmentFile")
+var grants = set(
+	"BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "SupplementaryGroups", "DeviceAllow", "IPAddressAllow",
+	"LoadCredential", "LoadCredentialEncrypted", "ImportCredential", "SetCredential", "SetCredentialEncrypted",
+	"EnvironmentFile",
+)
 
 func set(keys ...string) map[string]bool {
 	out := map[string]bool{}

@@ -47,7 +47,8 @@ func (p *planner) mean() {
 	}
 }
 
-// rootRuns reports whether a root is there or about to be. One that a person stopped stays stopped with all its members.
+// rootRuns reports whether a root is there or about to be. One that a person stopped stays stopped with all its
+// members.
 func (p *planner) rootRuns(u *unit) bool {
 	return p.in.Revert || !p.in.Old.Has(u.name) || u.live.up() || u.live.moving() || !u.live.Ran
 }

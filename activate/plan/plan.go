@@ -237,6 +237,8 @@ func (p *planner) result() *Plan {
 	return out
 }
 
-var order = map[Action]int{Stop: 0, ResetFailed: 1, Restart: 2, Start: 3, Reload: 4, Apply: 5, Graceful: 6, Wait: 7, Manual: 8, None: 9}
+var order = map[Action]int{
+	Stop: 0, ResetFailed: 1, Restart: 2, Start: 3, Reload: 4, Apply: 5, Graceful: 6, Wait: 7, Manual: 8, None: 9,
+}
 
 func kind(name string) string { return strings.TrimPrefix(path.Ext(name), ".") }

@@ -17,7 +17,8 @@ func randomFleet(r *rand.Rand) map[string]string {
 	files := map[string]string{"multi-user.target.wants/fleet-d.target": ""}
 	wants := "fleet-d-firewall.service"
 	files["fleet-d.slice"] = "[Slice]\nTasksMax=" + pick("1", "2") + "\n"
-	files["fleet-d-firewall.service"] = "[Unit]\nX-Fleet-OnChange=reload\n" + pick("", "X-Fleet-ReloadTrigger=1\n", "X-Fleet-ReloadTrigger=2\n") +
+	files["fleet-d-firewall.service"] = "[Unit]\nX-Fleet-OnChange=reload\n" +
+		pick("", "X-Fleet-ReloadTrigger=1\n", "X-Fleet-ReloadTrigger=2\n") +
 		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecReload=/bin/true\n"
 	for i := range 4 {
 		if r.Intn(3) == 0 {
@@ -27,8 +28,9 @@ func randomFleet(r *rand.Rand) map[string]string {
 		policy := "X-Fleet-OnChange=" + pick("graceful", "graceful", "immediate", "restart") + "\n"
 		key := fmt.Sprintf("X-Fleet-Agent=a%d\n", i)
 		wants += " " + agent
-		files[agent] = "[Unit]\n" + key + policy + pick("", "Description=x\n") + "Requires=" + net + pick("", " fleet-d-firewall.service") +
-			"\nAfter=" + net + "\n[Service]\nRestart=always\nSlice=fleet-d.slice\n" + pick("", "ExecStop=/bin/x\n", "Nice=1\n", "ProtectHome=yes\n")
+		files[agent] = "[Unit]\n" + key + policy + pick("", "Description=x\n") +
+			"Requires=" + net + pick("", " fleet-d-firewall.service") + "\nAfter=" + net + "\n" +
+			"[Service]\nRestart=always\nSlice=fleet-d.slice\n" + pick("", "ExecStop=/bin/x\n", "Nice=1\n", "ProtectHome=yes\n")
 		files[net] = "[Unit]\n" + key + policy + "[Service]\nType=oneshot\nRemainAfterExit=yes\n" + pick("", "", "Nice=1\n")
 		if r.Intn(2) == 0 {
 			socket, service := fmt.Sprintf("fleet-d-a%d-sign.socket", i), fmt.Sprintf("fleet-d-a%d-sign.service", i)
@@ -40,15 +42,16 @@ func randomFleet(r *rand.Rand) map[string]string {
 			timer := fmt.Sprintf("fleet-d-a%d-job.timer", i)
 			wants += " " + timer
 			files[timer] = "[Timer]\nOnCalendar=" + pick("daily", "weekly") + "\n"
-			files[fmt.Sprintf("fleet-d-a%d-job.service", i)] = "[Unit]\n" + key + "[Service]\nType=oneshot\nNice=" + pick("1", "2") + "\n"
+			service := fmt.Sprintf("fleet-d-a%d-job.service", i)
+			files[service] = "[Unit]\n" + key + "[Service]\nType=oneshot\nNice=" + pick("1", "2") + "\n"
 		}
 	}
 	files["fleet-d.target"] = "[Unit]\nWants=" + wants + "\n"
 	return files
 }
 
-// TestRandomPairs (ACT-A37) plans from any fleet to any other, applies the plan to a simulated host, and compares it with
-// one that booted the new fleet. What kept its process is exactly what did not change.
+// TestRandomPairs (ACT-A37) plans from any fleet to any other, applies the plan to a simulated host, and compares it
+// with one that booted the new fleet. What kept its process is exactly what did not change.
 func TestRandomPairs(t *testing.T) {
 	for seed := range 500 {
 		r := rand.New(rand.NewSource(int64(seed)))

@@ -13,8 +13,9 @@ import (
 )
 
 // A calendar timer that is started again fires at once if its schedule has elapsed since its last start, which for a
-// daily job is nearly always so: systemd (252 and 257) reckons from there and not from now. So a changed timer is started on a
-// schedule that does not come, and gets its own back by another daemon-reload, which reckons from the new start.
+// daily job is nearly always so: systemd reckons from there and not from now (seen on 252). So a changed timer is
+// started on a schedule that does not come, and gets its own back by another daemon-reload, which reckons from the new
+// start.
 
 // holdDir is where the drop-ins of held timers lie; a boot clears it.
 const holdDir = "/run/systemd/system"

@@ -79,7 +79,8 @@ func (m *Manager) verifyLoaded(ctx context.Context, set *unitfile.Set, anchor st
 	}
 	faults = append(faults, checkAnchor(units[anchor], generation))
 	if err := errors.Join(faults...); err != nil {
-		return fmt.Errorf("systemd has not loaded generation %d:\n%w\n  hint: fleet doctor looks at the generator", generation, first(err, 10))
+		return fmt.Errorf("systemd has not loaded generation %d:\n%w\n  hint: fleet doctor looks at the generator",
+			generation, first(err, 10))
 	}
 	return nil
 }
@@ -103,7 +104,8 @@ func checkAnchor(u Unit, generation int) error {
 		return nil // said already
 	}
 	if u.Fragment != filepath.Join(generatorDir, u.Name) {
-		return fmt.Errorf("%s is loaded from %s, not from %s\n  hint: remove what overrides it", u.Name, u.Fragment, generatorDir)
+		return fmt.Errorf("%s is loaded from %s, not from %s\n  hint: remove what overrides it",
+			u.Name, u.Fragment, generatorDir)
 	}
 	if u.NeedReload {
 		return fmt.Errorf("%s changed since systemd read it", u.Name)

@@ -29,7 +29,8 @@ func Connect(ctx context.Context) (*Manager, error) {
 	conn, err := dbus.NewSystemdConnectionContext(context.WithoutCancel(ctx))
 	switch {
 	case err != nil && !Booted():
-		return nil, fmt.Errorf("systemd is not this host's PID 1: %w\n  hint: fleet try runs the fleet in a throwaway machine", err)
+		return nil, fmt.Errorf("systemd is not this host's PID 1: %w\n"+
+			"  hint: fleet try runs the fleet in a throwaway machine", err)
 	case err != nil:
 		return nil, fmt.Errorf("connect to systemd: %w", err)
 	}

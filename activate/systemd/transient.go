@@ -36,7 +36,8 @@ func (m *Manager) StartDetached(ctx context.Context, fx system.Effects, d Detach
 		property("ExecStart", []command{{d.Argv[0], d.Argv, false}}),
 	}
 	if d.Output != "" {
-		props = append(props, property("StandardOutputFileToAppend", d.Output), property("StandardErrorFileToAppend", d.Output))
+		props = append(props, property("StandardOutputFileToAppend", d.Output),
+			property("StandardErrorFileToAppend", d.Output))
 	}
 	return m.startTransient(ctx, fx, d.Unit, props, []dbus.PropertyCollection{})
 }
@@ -167,7 +168,9 @@ const (
 	collectPause = 25 * time.Millisecond
 )
 
-func (m *Manager) startTransient(ctx context.Context, fx system.Effects, name string, props []dbus.Property, aux []dbus.PropertyCollection) error {
+func (m *Manager) startTransient(
+	ctx context.Context, fx system.Effects, name string, props []dbus.Property, aux []dbus.PropertyCollection,
+) error {
 	signal := make(chan string, 1)
 	err := fx.Do("start "+name, func() error {
 		var err error

@@ -26,7 +26,10 @@ type dropIn struct {
 
 // Load reads a units/ folder. A file that systemd would refuse is an error.
 func Load(fsys fs.FS) (*Set, error) {
-	s := &Set{fragments: map[string]Unit{}, dropIns: map[string][]dropIn{}, pulls: map[string][]string{}, requires: map[string][]string{}}
+	s := &Set{
+		fragments: map[string]Unit{}, dropIns: map[string][]dropIn{},
+		pulls: map[string][]string{}, requires: map[string][]string{},
+	}
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read units: %w", err)

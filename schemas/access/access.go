@@ -14,7 +14,7 @@ import (
 // Change is one difference.
 type Change struct {
 	Agent string `json:"agent,omitempty"` // key, "" for the whole project
-	What  string `json:"what"`            // agent, isolation, permissions, sudo, mount, ports, unsafe, limit, operators, signing
+	What  string `json:"what"`            // one word, such as isolation, sudo or mount
 	Text  string `json:"text"`            // for people; values are the spec's and may be anything
 }
 
