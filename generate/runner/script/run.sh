@@ -104,7 +104,7 @@ session() {
 	while kill -0 "$worker" 2>/dev/null; do wait "$worker"; done
 	worker=''
 	read -r FLEET_RESULT exit_code <"$own/outcome" || FLEET_RESULT=failed
-	[ "$FLEET_RESULT" = failed ] && until=$("$tool_limit" "$log" "$own/turn.failed") && FLEET_RESULT=limit
+	[ "$FLEET_RESULT" = failed ] && until=$("$tool_limit" "$own/turn.failed" "$log") && FLEET_RESULT=limit
 }
 
 record() {

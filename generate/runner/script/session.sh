@@ -66,7 +66,7 @@ outcome() {
 			[ ! -e "$own/turn.failed" ] || held || return
 			[ ! -e "$own/turn" ] || held || { result=ok && return; }
 		fi
-		[ $((tick % 10)) -ne 0 ] || watch
+		[ $((tick % 5)) -ne 0 ] || watch
 		tick=$((tick + 1))
 		sleep 1
 	done

@@ -24,12 +24,13 @@ import (
 // testKey has a form that no real key has; the check of env lets it pass.
 const testKey = "fleet-test-0123456789-abcdefghijklmnop"
 
-// claudeSpec is an agent with the real Claude Code and one with its jobs.
+// claudeSpec are agents with the real Claude Code: in a terminal, headless, and with an account whose limit is used up.
 const claudeSpec = `{ agents: {
   a: { harness: 'claude-code', prompt: 'run: touch made-by-claude; id -un',
        model: 'claude-sonnet-4-6', effort: 'high', instructions: ['Mark: quiet-otter.'], permissions: { deny: ['WebFetch'] },
        env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:8123', ANTHROPIC_API_KEY: '` + testKey + `' } },
   b: self.a + { mode: 'headless', prompt: 'Say something.' },
+  c: self.a + { prompt: 'limit: %d', env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:8123', CLAUDE_CODE_OAUTH_TOKEN: '` + testKey + `' } },
 } }`
 
 // claude returns the folder with Claude Code as the built-in harness installs it, fetched once for all tests of this user.
@@ -115,9 +116,11 @@ func TestClaudeCode(t *testing.T) {
 	place := "/usr/local/lib/claude-code-" + version
 	h := New(t, machinetest.Options{BuildTags: "machine", Options: machine.Options{Binds: []machine.Bind{{Outside: dir, Inside: place}}}})
 	h.MustRun("ln", "-s", place+"/claude", "/usr/local/bin/claude")
-	h.Switch(h.Build(Spec(claudeSpec)))
-	h.standIn("a")
-	h.standIn("b")
+	limit := time.Now().Add(3 * time.Hour).Truncate(time.Minute)
+	h.Switch(h.Build(Spec(fmt.Sprintf(claudeSpec, limit.Unix()))))
+	for _, key := range []string{"a", "b", "c"} {
+		h.standIn(key)
+	}
 
 	if r := h.record("a", 1); r.Result != session.OK || r.End.Sub(r.Start) > time.Minute {
 		t.Errorf("interactive: %+v\n%s", r, h.transcript("a", 1))
@@ -139,6 +142,13 @@ func TestClaudeCode(t *testing.T) {
 	r := h.record("b", 1)
 	if r.Result != session.OK || r.TokensIn != anthropicstub.InputTokens || r.TokensOut != anthropicstub.OutputTokens || r.CostUSD <= 0 {
 		t.Errorf("headless: %+v\n%s", r, h.transcript("b", 1))
+	}
+	if r := h.record("c", 1); r.Result != session.Limit {
+		t.Errorf("at its limit: %+v\n%s", r, h.transcript("c", 1))
+	}
+	now, err := session.ParseNow([]byte(h.ReadFile("/run/fleet/demo/c/own/status")))
+	if err != nil || now.State != session.Pausing || now.At.Sub(limit).Abs() > 2*time.Minute {
+		t.Errorf("at its limit, which ends at %v: %+v, %v", limit, now, err)
 	}
 	h.claudeQueued()
 }
