@@ -20,11 +20,13 @@ type Ending struct {
 }
 
 // endingScript waits for another instance of the unit, or for its end. Its arguments are the unit, the invocation that
-// was told to end, the limit in seconds of the kernel's uptime, and the units to restart. It has no ${...}, which systemd
-// would replace in an argument (systemd.service(5)).
+// was told to end, the limit in seconds of the kernel's uptime, and the units to restart. It has no ${...}, which
+// systemd would replace in an argument (systemd.service(5)).
 const endingScript = `unit=$1 was=$2 end=$(($(cut -d. -f1 /proc/uptime) + $3))
 shift 3
-same() { [ "$(systemctl show --property=InvocationID --value -- "$unit")" = "$was" ] && systemctl is-active --quiet -- "$unit"; }
+same() {
+	[ "$(systemctl show --property=InvocationID --value -- "$unit")" = "$was" ] && systemctl is-active --quiet -- "$unit"
+}
 while same && [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ]; do sleep 2; done
 [ $# -eq 0 ] || systemctl restart -- "$@"
 ! same || systemctl restart -- "$unit"`
@@ -33,14 +35,12 @@ while same && [ "$(cut -d. -f1 /proc/uptime)" -lt "$end" ]; do sleep 2; done
 // after one the new definition runs anyway. One that is at work already for the same name is replaced. A unit that does
 // not run needs none.
 func (m *Manager) SeeToEnding(ctx context.Context, fx system.Effects, e Ending) error {
-	units, err := m.Units(ctx, []string{e.Unit, e.Name + ".service"})
-	if err != nil {
+	if err := m.DropEnding(ctx, fx, e.Name); err != nil {
 		return err
 	}
-	if units[e.Name+".service"].Running() {
-		if err := m.job(ctx, fx, Job{e.Name + ".service", Stop}); err != nil {
-			return err
-		}
+	units, err := m.Units(ctx, []string{e.Unit})
+	if err != nil {
+		return err
 	}
 	u := units[e.Unit]
 	if !u.Running() && len(e.With) == 0 {
@@ -52,4 +52,12 @@ func (m *Manager) SeeToEnding(ctx context.Context, fx system.Effects, e Ending) 
 		dbus.PropDescription(fmt.Sprintf("fleet: %s ends at its boundary", e.Unit)), dbus.PropType("exec"),
 		property("CollectMode", "inactive-or-failed"), property("ExecStart", []command{{argv[0], argv, false}}),
 	}, []dbus.PropertyCollection{})
+}
+
+// DropEnding takes back what SeeToEnding started: its service goes on as it is. None at work is no error.
+func (m *Manager) DropEnding(ctx context.Context, fx system.Effects, name string) error {
+	if !m.Running(ctx, name+".service") {
+		return nil
+	}
+	return m.job(ctx, fx, Job{name + ".service", Stop})
 }

@@ -41,7 +41,9 @@ func (r JobResult) OK() bool { return r.Err == nil && (r.Result == "done" || r.R
 
 // Jobs queues all jobs, so that systemd orders them, and waits for each at most for limit. It calls progress at the end
 // of each, one after the other, and returns the results in the order of the jobs. A job that is overdue is left queued.
-func (m *Manager) Jobs(ctx context.Context, fx system.Effects, jobs []Job, limit time.Duration, progress func(JobResult)) []JobResult {
+func (m *Manager) Jobs(
+	ctx context.Context, fx system.Effects, jobs []Job, limit time.Duration, progress func(JobResult),
+) []JobResult {
 	type ended struct {
 		index  int
 		result JobResult
@@ -148,9 +150,18 @@ func (m *Manager) ResetFailed(ctx context.Context, fx system.Effects, unit strin
 // killWait is how long a killed unit may take to be gone: processes in the kernel end late.
 const killWait = 10 * time.Second
 
+// Stopping reports whether a unit is on its way down, by itself or in a restart.
+func (m *Manager) Stopping(ctx context.Context, unit string) bool {
+	units, err := m.Units(ctx, []string{unit})
+	return err == nil && units[unit].ActiveState == deactivating
+}
+
+const deactivating = "deactivating"
+
 // Kill ends all processes of a unit at once and waits until they are gone. Where a job stops the unit, that job ends
-// then. A unit that does not run is no error.
+// then; where one restarts it, its new instance may be there already. A unit that does not run is no error.
 func (m *Manager) Kill(ctx context.Context, fx system.Effects, unit string) error {
+	stopping := m.Stopping(ctx, unit)
 	err := fx.Do("kill "+unit, func() error {
 		err := m.conn.KillUnitWithTarget(ctx, unit, "all", 9)
 		if err != nil && !is(err, errNoSuchUnit) && m.Running(ctx, unit) {
@@ -162,7 +173,7 @@ func (m *Manager) Kill(ctx context.Context, fx system.Effects, unit string) erro
 		return err
 	}
 	for end := time.Now().Add(killWait); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		if !m.Running(ctx, unit) {
+		if !m.Running(ctx, unit) || stopping && !m.Stopping(ctx, unit) {
 			return nil
 		}
 	}
