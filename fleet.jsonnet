@@ -1,8 +1,8 @@
-// The example: a lead and a worker. Try it with `fleet try`, which needs no account.
+// The example: a lead and a worker. It runs the demo harness, which needs no account.
 local fleet = import 'fleet.libsonnet';
 
-// Every agent runs this harness. Choose another one with --tla-str harness=demo.
-function(harness='claude-code')
+// Every agent runs this harness. Choose another one with --tla-str harness=claude-code.
+function(harness='demo')
   fleet.new('myteam') {
     description: 'A small team that looks after one code base.',
 
