@@ -20,12 +20,14 @@ const (
 	lookEvery = 300 * time.Millisecond
 	// attachStop bounds the end of the attach unit, whose own limit is 5 s.
 	attachStop = 10 * time.Second
+	// firstPrepare is what the preparations of a first session may take before its terminal is there.
+	firstPrepare = 30 * time.Second
 	// tooShort is what a view lasts that never showed anything.
 	tooShort = 2 * time.Second
 )
 
-// Attach shows the agent's terminal until the person leaves or its session ends. Between two sessions it waits for the
-// next one. It returns in words how the view ended.
+// Attach shows the agent's terminal until the person leaves or the terminal is gone. It outlives sessions; before the
+// first one it is waited for. It returns in words how the view ended.
 func (c Control) Attach(ctx context.Context, a manifest.Agent, v terminal.View) (string, error) {
 	if err := c.mayAttach(ctx, a); err != nil {
 		return "", err
@@ -49,6 +51,9 @@ func (c Control) Attach(ctx context.Context, a manifest.Agent, v terminal.View) 
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go c.watch(watching, unit, ended)
+	if now := c.Signs(a.Key).Now; now.State == session.Pausing {
+		c.Log("%s is between sessions%s", a.Key, c.nextSession(now))
+	}
 	left, err := terminal.Show(ctx, pair, v, ended)
 	switch {
 	case err != nil:
@@ -90,10 +95,10 @@ func (c Control) awaitSession(ctx context.Context, a manifest.Agent) error {
 		switch {
 		case c.hasTerminal(a.Key):
 			return nil
-		case now.State == session.Working:
-			return fmt.Errorf("agent %s works without a terminal\n  hint: sudo fleet logs %s --follow", a.Key, a.Key)
+		case headless(now):
+			return fmt.Errorf("agent %s has no terminal: it works headless\n  hint: sudo fleet logs %s --follow", a.Key, a.Key)
 		case !said:
-			c.Log("%s is between sessions%s; waiting, Ctrl-C leaves", a.Key, c.nextSession(now))
+			c.Log("the first session of %s begins; waiting for it, Ctrl-C leaves", a.Key)
 			said = true
 		}
 		select {
@@ -107,11 +112,23 @@ func (c Control) awaitSession(ctx context.Context, a manifest.Agent) error {
 	}
 }
 
+// nextSession says when it begins, by what the agent says.
 func (c Control) nextSession(now session.Now) string {
-	if wait := time.Until(now.At); now.State == session.Pausing && wait > 0 {
+	if wait := time.Until(now.At); wait > 0 && wait < 100*24*time.Hour {
 		return fmt.Sprintf(", the next one begins in %s", wait.Round(time.Second))
 	}
 	return ""
+}
+
+// headless reports whether an agent has had the time to make its terminal, which then outlives its sessions.
+func headless(now session.Now) bool {
+	switch now.State {
+	case session.Pausing:
+		return now.N > 0
+	case session.Working:
+		return time.Since(now.At) > firstPrepare
+	}
+	return false
 }
 
 // tmuxSocket is the name of the agent's own tmux socket, in its folder in /run. Nobody but the agent connects to it.

@@ -26,7 +26,7 @@ func newAttachCmd(a *app) *cobra.Command {
 		Use:   "attach KEY",
 		Short: "Show an agent's terminal and type into it",
 		Long: `Attach shows the agent's live terminal. ` + terminal.DetachKey + ` leaves; every other key, Ctrl-C too, goes to the agent. Between two
-sessions it waits for the next one.
+sessions it shows how the last one ended.
 
 The agent's bytes never reach your terminal: they are drawn by a tmux of your own, without clipboard, titles, links or
 passing through of escape sequences. No process of yours connects to the agent.`,
