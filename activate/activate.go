@@ -122,8 +122,13 @@ func (r *run) enter(ctx context.Context, p phase) error {
 	if err := r.profile.WriteTxn(r.txn); err != nil {
 		return err
 	}
+	return r.rearm(ctx)
+}
+
+// rearm moves the dead man's time away, where he is armed.
+func (r *run) rearm(ctx context.Context) error {
 	if !r.armed {
 		return nil
 	}
-	return r.host.Systemd.RearmTimer(ctx, r.txn.Timer, r.deadline(p.name))
+	return r.host.Systemd.RearmTimer(ctx, r.txn.Timer, r.deadline(r.txn.Phase))
 }

@@ -10,6 +10,7 @@ import (
 	"fleet/activate/plan"
 	"fleet/activate/profile"
 	"fleet/activate/system"
+	"fleet/schemas/access"
 	"fleet/schemas/manifest"
 )
 
@@ -19,6 +20,12 @@ type Preview struct {
 	To   *manifest.Manifest
 	Plan *plan.Plan
 }
+
+// Access tells what the new generation gives to whom and takes.
+func (p *Preview) Access() access.Changes { return access.Compare(p.From, p.To) }
+
+// Text is what people read of a switch before it is done, and in its progress.
+func (p *Preview) Text() string { return p.Plan.String() + p.Access().Text() }
 
 // Pending reports whether the switch would change anything.
 func (p *Preview) Pending() bool {
@@ -56,11 +63,15 @@ func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err er
 	if err := r.judge(ctx); err != nil {
 		return nil, err
 	}
+	return r.preview(), nil
+}
+
+func (r *run) preview() *Preview {
 	out := &Preview{To: r.to.manifest, Plan: r.plan}
 	if r.from != nil {
 		out.From = r.from.manifest
 	}
-	return out, nil
+	return out
 }
 
 // copyTo takes the generation of the host, or a copy of the build in another root.

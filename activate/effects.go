@@ -2,6 +2,7 @@ package activate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,7 +11,6 @@ import (
 
 	"fleet/activate/install"
 	"fleet/activate/plan"
-	"fleet/activate/safefile"
 	"fleet/activate/system"
 	"fleet/activate/systemd"
 	"fleet/activate/users"
@@ -31,39 +31,64 @@ func (r *run) makeUsers(ctx context.Context) error {
 // stopOld (P6) stops what goes and what must stop with its old definition: after the reload, systemd would not know
 // ExecStop= of a unit that is gone.
 func (r *run) stopOld(ctx context.Context) error {
-	var jobs []systemd.Job
-	for _, s := range r.steps(plan.PhaseStop, plan.Stop, plan.Restart) {
-		jobs = append(jobs, systemd.Job{Unit: s.Unit, Kind: systemd.Stop})
-	}
-	results := r.host.Systemd.Jobs(ctx, r.host.Effects, jobs, r.jobTime(), r.progress)
-	for _, res := range results {
-		if !res.OK() {
-			r.host.Log("     %s does not stop: killed", res.Unit)
-			if err := r.host.Systemd.Kill(ctx, r.host.Effects, res.Unit); err != nil {
-				return fmt.Errorf("stop %s: %w", res.Unit, err)
-			}
-		}
-	}
-	if err := r.host.Systemd.HoldTimers(r.host.Effects, r.heldTimers()); err != nil {
+	failed := r.unwilling(ctx, r.do(ctx, r.plan.Stops()))
+	if err := r.host.Systemd.HoldTimers(r.host.Effects, r.plan.Holds()); err != nil {
 		return err
 	}
-	for _, s := range r.steps(plan.PhaseStop, plan.ResetFailed) {
-		if err := r.host.Systemd.ResetFailed(ctx, r.host.Effects, s.Unit); err != nil {
+	for _, unit := range r.forgotten() {
+		if err := r.host.Systemd.ResetFailed(ctx, r.host.Effects, unit); err != nil {
 			return err
 		}
 	}
-	return nil
+	return failed
 }
 
-// heldTimers are calendar timers with a new schedule, which would fire at once when they are started again.
-func (r *run) heldTimers() []string {
+// forgotten are the units whose failure systemd need not keep: those that go, which may have failed at their stop too.
+func (r *run) forgotten() []string {
 	var out []string
 	for _, s := range r.plan.Units {
-		if s.Hold {
+		if s.Action == plan.ResetFailed || s.Action == plan.Stop && !r.to.units.Has(s.Unit) {
 			out = append(out, s.Unit)
 		}
 	}
 	return out
+}
+
+// unwilling kills what did not stop in time. An agent cannot veto a switch by that; of any other unit it is a fault.
+func (r *run) unwilling(ctx context.Context, results []systemd.JobResult) error {
+	var failed []string
+	for _, res := range results {
+		if res.OK() {
+			continue
+		}
+		r.host.Log("     %s does not stop: killed", res.Unit)
+		why := r.host.Systemd.Explain(ctx, res)
+		if err := r.host.Systemd.Kill(ctx, r.host.Effects, res.Unit); err != nil {
+			failed = append(failed, err.Error())
+		} else if r.agentOf(res.Unit) == "" {
+			failed = append(failed, why)
+		}
+	}
+	return joined(failed)
+}
+
+// agentOf returns the key of the agent that a unit of the plan belongs to, "" for the project's own.
+func (r *run) agentOf(unit string) string {
+	for _, s := range r.plan.Units {
+		if s.Unit == unit {
+			return s.Agent
+		}
+	}
+	return ""
+}
+
+// do runs jobs of the plan as one set, so that systemd orders them.
+func (r *run) do(ctx context.Context, jobs []plan.Job) []systemd.JobResult {
+	var out []systemd.Job
+	for _, j := range jobs {
+		out = append(out, systemd.Job{Unit: j.Unit, Kind: j.Verb})
+	}
+	return r.host.Systemd.Jobs(ctx, r.host.Effects, out, r.jobTime(), r.progress)
 }
 
 func (r *run) jobTime() time.Duration {
@@ -72,6 +97,13 @@ func (r *run) jobTime() time.Duration {
 
 func (r *run) progress(res systemd.JobResult) {
 	r.host.Log("     %-8s %s", res.Kind, res.Unit)
+}
+
+func joined(faults []string) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(faults, "\n"))
 }
 
 // firewallScript is the artifact that holds the project's table.
@@ -123,54 +155,4 @@ func (r *run) reload(ctx context.Context) error {
 		return err
 	}
 	return r.host.Systemd.VerifyLoaded(ctx, r.to.units, r.anchor(), r.to.number)
-}
-
-// startNew (P10) runs all jobs as one set, so that systemd orders them.
-func (r *run) startNew(ctx context.Context) error {
-	for _, s := range r.plan.Units {
-		if s.Reset {
-			if err := r.host.Systemd.ResetFailed(ctx, r.host.Effects, s.Unit); err != nil {
-				return err
-			}
-		}
-	}
-	for _, s := range r.steps(plan.PhaseRun, plan.Graceful) {
-		if err := r.tellToEnd(s.Agent); err != nil {
-			return err
-		}
-	}
-	results := r.host.Systemd.Jobs(ctx, r.host.Effects, r.startJobs(), r.jobTime(), r.progress)
-	var failed []string
-	for _, res := range results {
-		if !res.OK() {
-			failed = append(failed, r.host.Systemd.Explain(ctx, res))
-		}
-	}
-	if len(failed) > 0 {
-		return fmt.Errorf("%s", strings.Join(failed, "\n"))
-	}
-	if err := r.host.Systemd.ReleaseTimers(ctx, r.host.Effects, r.heldTimers()); err != nil {
-		return err
-	}
-	return r.ask(ctx)
-}
-
-// startJobs are the jobs of P10: what was stopped in P6 to come back, and all that P10 does itself.
-func (r *run) startJobs() []systemd.Job {
-	var jobs []systemd.Job
-	for _, s := range r.steps(plan.PhaseStop, plan.Restart) {
-		jobs = append(jobs, systemd.Job{Unit: s.Unit, Kind: systemd.Start})
-	}
-	kinds := map[plan.Action]string{plan.Start: systemd.Start, plan.Restart: systemd.Restart, plan.Reload: systemd.Reload}
-	for _, s := range r.plan.Units {
-		if kind, ok := kinds[s.Action]; ok && s.Phase == plan.PhaseRun {
-			jobs = append(jobs, systemd.Job{Unit: s.Unit, Kind: kind})
-		}
-	}
-	return jobs
-}
-
-// tellToEnd raises the flag at which the agent's runner ends at its next boundary; systemd then starts the new unit.
-func (r *run) tellToEnd(agent string) error {
-	return safefile.Write(r.host.Effects, r.profile.EndFlag(agent), []byte("switch\n"), 0o444)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"fleet/activate/lint"
 	"fleet/activate/plan"
@@ -101,6 +102,8 @@ func (r *run) importBuild(ctx context.Context) error {
 			return err
 		}
 		n, r.fresh = got.Number, got.New
+	} else if err := r.profile.Refill(n); err != nil {
+		return err
 	}
 	to, err := r.load(n)
 	r.to = to
@@ -118,7 +121,11 @@ func (r *run) judge(ctx context.Context) error {
 	if err := found.Err(); err != nil {
 		return err
 	}
-	return r.makePlan(ctx)
+	if err := r.makePlan(ctx); err != nil {
+		return err
+	}
+	r.host.Log("%s", strings.TrimRight(r.preview().Text(), "\n"))
+	return nil
 }
 
 func (r *run) fromDir() string {

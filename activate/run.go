@@ -125,23 +125,12 @@ func (r *run) liveText() string {
 	return fmt.Sprintf("generation %d (%s) is live already, nothing to do", r.to.number, r.to.manifest.ID.Short())
 }
 
-// steps returns the plan's steps of one phase and of the given actions.
-func (r *run) steps(p plan.Phase, actions ...plan.Action) []plan.Step {
-	var out []plan.Step
-	for _, s := range r.plan.Units {
-		if s.Phase == p && slices.Contains(actions, s.Action) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // waiting returns the agents that change at their next boundary.
 func (r *run) waiting() []string {
 	var out []string
-	for _, s := range r.steps(plan.PhaseRun, plan.Graceful) {
-		if s.Agent != "" && !slices.Contains(out, s.Agent) {
-			out = append(out, s.Agent)
+	for _, e := range r.plan.Endings() {
+		if e.Agent != "" && !slices.Contains(out, e.Agent) {
+			out = append(out, e.Agent)
 		}
 	}
 	return out

@@ -157,6 +157,7 @@ to_start() {
 
 start_old() {
 	rm -f "$run"/*/end # nobody has to make way for the new generation any more
+	ctl stop -- "fleetending-$project-*" 2>/dev/null
 	old=$(to_start)
 	split "$old" ctl reset-failed 2>/dev/null
 	split "$old" ctl restart

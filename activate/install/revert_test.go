@@ -212,6 +212,9 @@ func TestRevert(t *testing.T) {
 	if stop, reload := slices.Index(log, "stop -- "+fresh), slices.Index(log, "daemon-reload"); stop < 0 || stop > reload {
 		t.Errorf("stop is line %d, reload is line %d", stop, reload)
 	}
+	if !slices.Contains(log, "stop -- fleetending-demo-*") {
+		t.Error("what ends agents at their boundary goes on")
+	}
 	// A systemctl that outlives a killed script must not keep the next one from the lock.
 	if slices.Contains(log, "has the lock") {
 		t.Error("the lock is handed down to systemctl")

@@ -36,9 +36,9 @@ func (a *app) dryRun(ctx context.Context, h hostView, req detach.Request) error 
 	if p.From != nil {
 		out.From = string(p.From.ID)
 	}
-	change := access.Compare(p.From, p.To)
+	change := p.Access()
 	out.Widening, out.Narrowing = change.Widening, change.Narrowing
-	if err := a.result(out, p.Plan.String()+change.Text()); err != nil {
+	if err := a.result(out, p.Text()); err != nil {
 		return err
 	}
 	if p.Pending() {
