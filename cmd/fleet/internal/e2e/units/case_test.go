@@ -59,8 +59,10 @@ func loadCases(t testing.TB) []*unitCase {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &unitCase{name: strings.TrimSuffix(filepath.Base(p), ".txtar"), title: strings.TrimSpace(string(a.Comment)),
-			old: map[string]string{}, new: map[string]string{}}
+		c := &unitCase{
+			name: strings.TrimSuffix(filepath.Base(p), ".txtar"), title: strings.TrimSpace(string(a.Comment)),
+			old: map[string]string{}, new: map[string]string{},
+		}
 		for _, f := range a.Files {
 			c.section(t, f.Name, words.Replace(string(f.Data)))
 		}

@@ -4,6 +4,7 @@ package units
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -76,58 +77,72 @@ func dryRun(t testing.TB, h *e2e.Host, dir string, args ...string) preview {
 	return p
 }
 
+// state is what systemd shows of a unit. The zero value is a unit that it does not know.
+type state struct{ load, active, invocation string }
+
+func (s state) up() bool { return s.active == "active" || s.active == "activating" }
+
+// states returns the state of every unit of the project that systemd has loaded.
+func states(t testing.TB, h *e2e.Host, project string) map[string]state {
+	t.Helper()
+	out := map[string]state{}
+	text := h.On(t).Sh("systemctl show --all -p Id,LoadState,ActiveState,InvocationID 'fleet-" + project + "*'")
+	for block := range strings.SplitSeq(text, "\n\n") {
+		f := map[string]string{}
+		for line := range strings.Lines(block) {
+			k, v, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			f[k] = v
+		}
+		if s := (state{f["LoadState"], f["ActiveState"], f["InvocationID"]}); s.load != "not-found" || s.up() {
+			out[f["Id"]] = s
+		}
+	}
+	return out
+}
+
 // move is one switch: what the plan said and what systemd showed before and after.
 type move struct {
 	plan          preview
-	before, after map[string]string // state and invocation of every loaded unit
+	before, after map[string]state
 	out           string
 }
 
 // switchTo plans and does a switch.
 func switchTo(t testing.TB, h *e2e.Host, dir string, args ...string) move {
 	t.Helper()
-	m := move{plan: dryRun(t, h, dir, args...), before: h.Invocations()}
+	m := move{plan: dryRun(t, h, dir, args...), before: states(t, h, e2e.Project)}
 	m.out = h.On(t).Switch(dir, args...)
-	m.after = h.Invocations()
+	m.after = states(t, h, e2e.Project)
 	return m
 }
 
 // rollback goes back and tells what that did.
 func rollback(t testing.TB, h *e2e.Host, args ...string) move {
 	t.Helper()
-	m := move{before: h.Invocations()}
+	m := move{before: states(t, h, e2e.Project)}
 	exit, out, errOut := h.Fleet(append([]string{"rollback"}, args...)...)
 	if exit != 0 {
 		t.Fatalf("fleet rollback: exit status %d\n%s%s", exit, errOut, out)
 	}
-	m.out, m.after = errOut+out, h.Invocations()
+	m.out, m.after = errOut+out, states(t, h, e2e.Project)
 	return m
 }
 
-// effect tells what became of a unit: untouched, restarted, started, stopped, gone or absent.
+// effect tells what became of a unit.
 func (m move) effect(unit string) string {
 	was, is := m.before[unit], m.after[unit]
-	up := func(s string) bool { return strings.HasPrefix(s, "active ") || strings.HasPrefix(s, "activating ") }
 	switch {
-	case was == "" && is == "":
-		return "absent"
-	case is == "":
-		return "gone"
-	case was == is:
+	case was.up() && is.up() && was.invocation == is.invocation, !was.up() && !is.up():
 		return "untouched"
-	case up(was) && up(is) && invocation(was) == invocation(is):
-		return "untouched" // but for being up at last
-	case up(was) && up(is):
+	case was.up() && is.up():
 		return "restarted"
-	case up(is):
+	case is.up():
 		return "started"
-	case up(was):
-		return "stopped"
+	case is.load == "":
+		return "gone"
 	}
-	return was + " -> " + is
+	return "stopped"
 }
-
-func invocation(state string) string { return state[strings.IndexByte(state, ' ')+1:] }
 
 // want fails the test where the plan or systemd shows something else of a unit.
 func (m move) want(t testing.TB, unit, action, effect string) {
@@ -135,8 +150,14 @@ func (m move) want(t testing.TB, unit, action, effect string) {
 	if got := m.plan.action(unit); got != action {
 		t.Errorf("%s: the plan says %s, want %s\n%+v", unit, got, action, m.plan.step(unit))
 	}
+	m.did(t, unit, effect)
+}
+
+// did fails the test where systemd shows something else of a unit.
+func (m move) did(t testing.TB, unit, effect string) {
+	t.Helper()
 	if got := m.effect(unit); got != effect {
-		t.Errorf("%s: %s, want %s\n%q -> %q", unit, got, effect, m.before[unit], m.after[unit])
+		t.Errorf("%s: %s, want %s\n%v -> %v", unit, got, effect, m.before[unit], m.after[unit])
 	}
 }
 
@@ -148,5 +169,11 @@ func (m move) only(t testing.TB, but ...string) {
 			t.Errorf("the plan touches %+v", m.plan.step(u))
 		}
 	}
-	e2e.Untouched(t, m.before, m.after, but...)
+	all := maps.Clone(m.before)
+	maps.Copy(all, m.after)
+	for u := range all {
+		if !slices.Contains(but, u) {
+			m.did(t, u, "untouched")
+		}
+	}
 }
