@@ -160,6 +160,41 @@ func TestFailureBacksOffAndQueueWakes(t *testing.T) {
 	p.stop()
 }
 
+// Root may remove a prompt as soon as it is taken, which is before the hook and the harness start.
+func TestQueuedPromptIsTaken(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, one("headless", hook("before", "rm -f "+strconv.Quote("$FLEET_OWN/../queue/000001"))))
+	h.write(h.m.AgentRun("lead")+"/queue/000001", "Queued.")
+	p := h.start()
+	p.until("a pause", func() bool { return p.now().State == session.Pausing })
+	if log := p.read(p.records("sessions/1.log")); !strings.Contains(log, "| Queued.") {
+		t.Errorf("transcript: %s", log)
+	}
+	p.stop()
+}
+
+// What an agent left in its folder in /run does not hold up the next start.
+func TestStartsWhateverIsLeft(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, one("headless"))
+	for _, name := range []string{"beat", "lock", "status", "outcome", "exit"} {
+		if err := syscall.Mkfifo(h.at(h.own(name)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"session", "problem"} {
+		if err := os.Symlink("12", h.at(h.own(name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := h.start()
+	p.until("a pause", func() bool { return p.now().State == session.Pausing })
+	if p.exists(p.own("session")) || p.exists(p.own("problem")) {
+		t.Error("signs of the run before are left")
+	}
+	p.stop()
+}
+
 func TestMissingHarness(t *testing.T) {
 	t.Parallel()
 	p := newHost(t, one("interactive", func(a *model.Agent) { a.Harness.Program = "no-such-harness" })).start()

@@ -8,7 +8,7 @@
 set -u
 umask 077
 own=$run/own work=$home/work logs=$records/sessions job_field='' prompt_field=''
-number=0 failures=0 taken=0 queued='' ending='' worker=''
+number=0 failures=0 taken=0 queued='' ending='' worker='' troubled=''
 [ "$kind" = session ] || logs=$records/jobs job_field=",\"job\":\"$job\""
 export FLEET_PROJECT="$project" FLEET_AGENT="$key" FLEET_KIND="$kind" FLEET_OWN="$own"
 
@@ -16,10 +16,10 @@ say() { printf '%s\n' "$*" || :; }
 clock() { read -r clock _ </proc/uptime && clock=${clock%%.*}; } # seconds since boot: nobody sets that clock
 over() { [ -n "$ending" ] || { [ "$kind" = session ] && [ -e "$run/end" ]; }; }
 
-# What others see of an agent: heartbeat, status line, and two links that point nowhere. The watchdog, who is root, reads
-# names and times here and no file's content.
+# What others see of an agent: heartbeat, status line, and links that point nowhere: root reads names and times here.
 beat() { [ "$kind" != session ] || { : >"$own/beat"; } 2>/dev/null || :; }
 sign() { [ "$kind" != session ] || ln -sfn "$2" "$own/$1" || :; }
+trouble() { troubled=yes && sign problem "$1"; }
 tell() {
 	[ "$kind" = session ] || return 0
 	printf '%s %s %s %s\n' "$1" "$number" "$2" "$FLEET_RESULT" >"$own/status.new" && mv -f "$own/status.new" "$own/status"
@@ -30,12 +30,11 @@ count() {
 	read -r number 2>/dev/null <"$records/number" || number=0
 	case $number in '' | *[!0-9]* | 0?* | ?????????*) number=0 ;; esac
 	number=$((number + 1)) queued='' prompt_field=''
-	printf '%s\n' "$number" >"$records/number" || sign problem disk
+	printf '%s\n' "$number" >"$records/number" || trouble disk
 }
 
 # Finds the first prompt in the queue after the one that was taken last.
 waiting() {
-	[ "$kind" = session ] || return 1
 	[ "$taken" -gt 0 ] || read -r taken 2>/dev/null <"$records/queue" || taken=0
 	case $taken in '' | *[!0-9]* | ???????*) taken=0 ;; esac
 	for next in "$run"/queue/[0-9][0-9][0-9][0-9][0-9][0-9]; do
@@ -44,12 +43,12 @@ waiting() {
 	return 1
 }
 
-# A queued prompt counts as taken before its session begins, so that none is done twice.
+# Takes a queued prompt before its session begins, so that none is done twice; from then on root may remove it.
 take() {
-	waiting || return 0
-	queued=$next taken=${next##*/}
+	if [ "$kind" = job ] || ! waiting || ! cat "$next" >"$own/prompt"; then return; fi
+	queued=$own/prompt taken=${next##*/}
 	prompt_field=",\"prompt\":${taken#"${taken%%[!0]*}"}"
-	printf '%s\n' "$taken" >"$records/queue" || sign problem disk
+	printf '%s\n' "$taken" >"$records/queue" || trouble disk
 }
 
 # Runs the hook of this name, where there is one, under its own limit.
@@ -58,7 +57,7 @@ hook() {
 		[ "$name" = "$1" ] || continue
 		timeout -k 5 "$limit" "$script" </dev/null 9>&- && continue
 		say "hook $1 failed"
-		sign problem hook
+		trouble hook
 		return 1
 	done <<-END
 		$hooks
@@ -67,13 +66,12 @@ hook() {
 
 prepare() {
 	if ! mkdir -p "$work" "$logs" || ! cd "$work" || ! "$tool_furnish" "$home" "$records" "$files" "$instructions"; then
-		say "workspace $work cannot be used"
-		sign problem workspace
+		trouble workspace
 		return 1
 	fi
 	if ! command -v "$program" >/dev/null; then
-		say "harness $program is not in $PATH; sudo fleet doctor --fix installs it"
-		sign problem harness
+		say "harness $program is not in $PATH; sudo fleet doctor --fix says how to install it"
+		trouble harness
 		return 1
 	fi
 	[ -e "$home/.fleet-setup" ] || { hook setup && : >"$home/.fleet-setup"; } || return 1
@@ -110,14 +108,14 @@ session() {
 record() {
 	printf '{"n":%s,"kind":"%s"%s%s,"start":"%s","end":"%s","result":"%s","exit":%s%s}\n' "$number" "$kind" "$job_field" \
 		"$prompt_field" "$began" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$FLEET_RESULT" "$exit_code" "$("$tool_usage" "$report" "$log")" \
-		>>"$records/sessions.jsonl" || sign problem disk
+		>>"$records/sessions.jsonl" || trouble disk
 	"$tool_prune" "$records/sessions.jsonl" "$logs" "$keep"
 	say "$kind $number: $FLEET_RESULT"
 }
 
 # One session from its number to its record. Its lock keeps the agent's loop and its jobs apart.
 work() {
-	began=$(date -u +%Y-%m-%dT%H:%M:%SZ) exit_code=0 until=''
+	began=$(date -u +%Y-%m-%dT%H:%M:%SZ) exit_code=0 until='' troubled=''
 	count
 	take
 	export FLEET_SESSION="$number" FLEET_QUEUED="$queued"
@@ -146,39 +144,40 @@ pause() {
 	done
 }
 
-# What follows a session: the pause of the spec, a longer and longer one after failures, or the end of the usage limit.
-# Sessions that fail again and again are for the watchdog.
+# What follows: the pause of the spec, a longer and longer one after failures, or the end of the usage limit.
 rest() {
 	FLEET_RESUME='' wakes=prompt
 	case $FLEET_RESULT in
 		failed)
 			failures=$((failures + 1))
-			[ "$failures" -lt 3 ] || [ -L "$own/problem" ] || sign problem failing
+			[ "$failures" -lt 3 ] || [ -n "$troubled" ] || sign problem failing
 			;;
 		limit)
 			sign problem "limit-$until"
 			FLEET_RESUME=${resume:+yes} wakes=''
 			say "the usage limit lasts until $(date -d "@$until")"
 			;;
-		*) failures=0 && rm -f "$own/problem" ;;
+		*) failures=0 ;;
 	esac
+	[ "$FLEET_RESULT" != ok ] || [ -n "$troubled" ] || rm -f "$own/problem"
 	export FLEET_RESUME
 	pause "$("$tool_delay" "$FLEET_RESULT" "$failures" "$until" "$day" "$night" "$from" "$to" "$timezone")" "$wakes"
 }
 
 # Waits for the lock that keeps the agent's sessions and jobs apart.
 lock() {
-	until flock -n 9; do
-		! over || return 1
+	until flock -n 9 || over; do
 		beat
 		tell waiting "$(date +%s)"
 		sleep 2
 	done
+	! over
 }
 
-[ "${1:-}" != harness ] || { harness && exit; }
+[ "${1:-}" != harness ] || { harness; exit; }
 export FLEET_SESSION=0 FLEET_RESULT=- FLEET_QUEUED='' FLEET_RESUME=''
 trap 'ending=yes; [ -z "$worker" ] || kill -s TERM "$worker"' TERM INT HUP
+[ "$kind" = job ] || find "$own" -mindepth 1 -maxdepth 1 ! -type f ! -type s -delete # signs of the run before, FIFOs
 exec 9>"$own/lock"
 if [ "$kind" = job ]; then
 	if flock -w "$patience" 9; then # it waits as long as a session of the agent may take
@@ -199,4 +198,4 @@ until over; do
 done
 hook onCleanup
 tmux -S "$own/tmux" kill-server 2>/dev/null
-rm -f "$own/status"
+rm -f "$own/status" || :
