@@ -15,6 +15,7 @@ const (
 	Link       = "link"
 	Generation = "generation"
 	Unit       = "unit"
+	Override   = "override" // what an administrator did to a unit: respected, and told
 	User       = "user"
 	Firewall   = "firewall"
 	Sudoers    = "sudoers"

@@ -45,7 +45,7 @@ func (l *list) firewall(ctx context.Context, p *profile.Profile, n int) {
 
 // Serious reports whether a difference makes a project unhealthy. What an administrator did to a unit on purpose does
 // not: it is respected, and told.
-func Serious(d status.Drift) bool { return d.Kind != Unit }
+func Serious(d status.Drift) bool { return d.Kind != Override }
 
 // ManualRestart reports whether the running instance of a unit was started from a definition that means something else
 // than the live one, which its policy leaves to a person.

@@ -35,21 +35,21 @@ func (l *list) units(p *profile.Profile, n int, m *manifest.Manifest, loaded map
 func (l *list) unit(u systemd.Unit, name string) {
 	switch {
 	case u.LoadState == "masked":
-		l.add(Unit, name, "systemctl unmask "+name, "is masked by the administrator")
+		l.add(Override, name, "systemctl unmask "+name, "is masked by the administrator")
 		return
 	case u.LoadState != "loaded":
 		l.add(Unit, name, "systemctl daemon-reload, and see sudo fleet doctor", "is not loaded (%s %s)", u.LoadState, u.LoadError)
 		return
 	case !strings.HasPrefix(u.Fragment, generatorDir+"/"):
-		l.add(Unit, name, "remove "+u.Fragment+", then systemctl daemon-reload", "is replaced by %s", u.Fragment)
+		l.add(Override, name, "remove "+u.Fragment+", then systemctl daemon-reload", "is replaced by %s", u.Fragment)
 	}
 	for _, d := range u.DropIns {
 		if !strings.HasPrefix(d, generatorDir+"/") {
-			l.add(Unit, name, "remove it, then systemctl daemon-reload", "is changed by %s", d)
+			l.add(Override, name, "remove it, then systemctl daemon-reload", "is changed by %s", d)
 		}
 	}
 	if u.NeedReload {
-		l.add(Unit, name, "systemctl daemon-reload", "has files that changed since systemd read them")
+		l.add(Override, name, "systemctl daemon-reload", "has files that changed since systemd read them")
 	}
 }
 

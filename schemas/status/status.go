@@ -65,7 +65,7 @@ type Generation struct {
 
 // Drift is one difference between the generation and the host.
 type Drift struct {
-	Kind    string `json:"kind"` // link, generation, unit, user, firewall or sudoers
+	Kind    string `json:"kind"` // link, generation, unit, override, user, firewall or sudoers
 	Name    string `json:"name"` // the file, unit, user or rule
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
@@ -82,7 +82,7 @@ type Agent struct {
 	Session  *Session  `json:"session,omitempty"`
 	LastBeat time.Time `json:"lastBeat,omitzero"`
 	Memory   *Memory   `json:"memory,omitempty"`
-	Next     time.Time `json:"next,omitzero"` // begin of the next session, or the next job
+	Next     time.Time `json:"next,omitzero"` // begin of the next session
 	Healthy  bool      `json:"healthy"`
 	Detail   *Detail   `json:"detail,omitempty"` // only where one agent was asked for
 }
