@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -69,8 +70,14 @@ func (h *Host) Build(specText string) string {
 	if err := os.WriteFile(filepath.Join(dir, "fleet.jsonnet"), []byte(specText), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
+	return h.BuildIn(dir, "fleet.jsonnet")
+}
+
+// BuildIn is Build of a spec that stands in a folder of this host.
+func (h *Host) BuildIn(dir, file string) string {
+	h.t.Helper()
 	c, err := generate.Compile(context.Background(), generate.Options{
-		Spec: spec.Options{Dir: dir, File: "fleet.jsonnet"}, Lock: h.built.lock, Target: runtime.GOOS + "/" + runtime.GOARCH,
+		Spec: spec.Options{Dir: dir, File: file}, Lock: h.built.lock, Target: runtime.GOOS + "/" + runtime.GOARCH,
 	})
 	if err != nil {
 		h.t.Fatalf("compile:\n%v", err)
@@ -99,7 +106,11 @@ func (h *Host) place(s *store.Sealed) string {
 	}
 	h.built.builds++
 	inside := fmt.Sprintf("/root/builds/%d", h.built.builds)
-	h.CopyDir(w.Path, inside)
+	h.MustRun("mkdir", "-p", filepath.Dir(inside))
+	out, err := exec.Command("cp", "--archive", w.Path, h.Path(inside)).CombinedOutput() // with its modes
+	if err != nil {
+		h.t.Fatalf("copy the build into the machine: %v\n%s", err, out)
+	}
 	h.MustRun("chown", "-R", "root:root", "/root/builds")
 	return inside + "/"
 }
