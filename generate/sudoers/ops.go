@@ -66,6 +66,9 @@ func head(key string, uses []string, values map[string]string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("script variable %s: %w", name, err)
 		}
+		if q == values[name] {
+			q = "'" + q + "'" // a project may have the name of a command, which then looks like a slip for one's output
+		}
 		fmt.Fprintf(&b, "%s=%s\n", name, q)
 	}
 	b.WriteByte('\n')
