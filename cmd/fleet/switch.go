@@ -43,12 +43,16 @@ again, and fleet abort takes it back.`,
 	f.BoolVar(&s.boot, "boot", false, "only make it the boot default")
 	f.BoolVar(&s.now, "now", false, "restart changed agents at once, without waiting for their sessions")
 	f.BoolVar(&s.force, "force", false, "take a generation that failed on this host before")
-	cmd.MarkFlagsMutuallyExclusive("confirm", "no-confirm")
-	cmd.MarkFlagsMutuallyExclusive("dry-run", "boot")
 	return cmd
 }
 
 func (a *app) switchTo(cmd *cobra.Command, args []string, s *switchFlags) error {
+	if s.confirm > 0 && s.noConfirm || s.dryRun && s.boot {
+		return usage(errors.New("--confirm and --no-confirm, or --dry-run and --boot, exclude each other"))
+	}
+	if s.confirm < 0 {
+		return usage(errors.New("--confirm must be a time to come, such as 60s"))
+	}
 	if err := needRoot("switch"); err != nil {
 		return err
 	}
