@@ -16,6 +16,7 @@ type builder struct {
 	own    []artifact.File          // files of this package that units name
 	stored map[artifact.Path]string // store path of every file that a unit may name; hashing is what costs
 	byName map[string]artifact.File // the same files by store path
+	names  map[string][]string      // what they name, by store path
 	units  []*Unit
 	shared []string        // sources of mounts that agents can write
 	wants  []artifact.File // links of .wants folders
@@ -23,7 +24,7 @@ type builder struct {
 }
 
 func newBuilder(m *model.Fleet, t *artifact.Tree) *builder {
-	b := &builder{m: m, t: t, stored: map[artifact.Path]string{}, byName: map[string]artifact.File{},
+	b := &builder{m: m, t: t, stored: map[artifact.Path]string{}, byName: map[string]artifact.File{}, names: map[string][]string{},
 		shared: sharedSources(m)}
 	b.own = Scripts()
 	for i := range m.Agents {
@@ -65,6 +66,18 @@ func (b *builder) want(by, what model.UnitName) {
 
 var storeRe = regexp.MustCompile(regexp.QuoteMeta(artifact.StoreDir) + `/[0-9a-f]{32}-[A-Za-z0-9_.@-]*[A-Za-z0-9_@-]`)
 
+// named returns the store paths that a file names. Most files are shared by all agents, and searching is what costs.
+func (b *builder) named(path string, data []byte) []string {
+	out, known := b.names[path]
+	if !known {
+		for _, name := range storeRe.FindAll(data, -1) {
+			out = append(out, string(name))
+		}
+		b.names[path] = out
+	}
+	return out
+}
+
 // references returns the store paths of a file and of all that it names, and so on, sorted: what a unit runs and reads
 // and nothing else of the store. So a unit's text changes when one of them does.
 func (b *builder) references(paths ...string) []string {
@@ -77,9 +90,7 @@ func (b *builder) references(paths ...string) []string {
 			continue
 		}
 		out = append(out, path)
-		for _, name := range storeRe.FindAll(f.Data, -1) {
-			paths = append(paths, string(name))
-		}
+		paths = append(paths, b.named(path, f.Data)...)
 	}
 	slices.Sort(out)
 	return out
