@@ -130,5 +130,5 @@ func (r *run) rearm(ctx context.Context) error {
 	if !r.armed {
 		return nil
 	}
-	return r.host.Systemd.RearmTimer(ctx, r.txn.Timer, r.deadline(r.txn.Phase))
+	return r.host.Systemd.RearmTimer(ctx, r.host.Effects, r.txn.Timer, r.deadline(r.txn.Phase))
 }

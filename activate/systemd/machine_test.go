@@ -439,7 +439,7 @@ func testRearm(t *testing.T, m *Manager) {
 	must(t, m.ArmTimer(t.Context(), fx, d))
 	for _, after := range []time.Duration{10, 10, 11, 11, 10} { // longer in all than any of them
 		time.Sleep(3 * time.Second)
-		must(t, m.RearmTimer(t.Context(), d.Name, after*time.Second))
+		must(t, m.RearmTimer(t.Context(), fx, d.Name, after*time.Second))
 		if !m.Running(t.Context(), d.Name+".timer") || m.Running(t.Context(), d.Name+"-guard.timer") {
 			t.Error("one timer must be armed, and no other")
 		}

@@ -103,8 +103,7 @@ type monotonic struct {
 
 // RearmTimer lets the time of a dead man begin anew that this process armed. At no moment is none armed: where the time
 // differs, a second timer stands in while the first one is made again.
-func (m *Manager) RearmTimer(ctx context.Context, name string, after time.Duration) error {
-	fx := system.Real{} // an arming is no effect of its own: it changes nothing that has to be undone
+func (m *Manager) RearmTimer(ctx context.Context, fx system.Effects, name string, after time.Duration) error {
 	m.mu.Lock()
 	d, armed := m.armed[name]
 	m.mu.Unlock()
