@@ -71,6 +71,12 @@ func switchUnit(project, nonce string) string {
 
 func (a *app) begin(ctx context.Context, h hostView, sd *systemd.Manager, req detach.Request) (detach.Dir, error) {
 	fx := system.Default()
+	// A collection, such as the end of another project's switch, would remove the copy before it is executed.
+	lock, err := h.LockStore(ctx, holder(req.Kind))
+	if err != nil {
+		return "", withStatus(exitRefused, err)
+	}
+	defer lock.Release() //nolint:errcheck // the kernel lets go in any case
 	tool, err := activate.PlaceTool(fx, h.Layout)
 	if err != nil {
 		return "", fmt.Errorf("copy this program to the host's store: %w", err)
