@@ -72,7 +72,7 @@ func (h *header) table(key, name string, rows [][]string) {
 
 // script returns the header with the body behind it.
 func (h *header) script(p artifact.Path, body string) artifact.File {
-	return artifact.Script(p, h.text.String()+body)
+	return artifact.Script(p, h.text.String()+"\n"+body)
 }
 
 // tools writes where the scripts are that the body calls.

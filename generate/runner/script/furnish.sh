@@ -22,4 +22,7 @@ $3
 END
 [ -n "$4" ] || exit 0
 mkdir -p "$(dirname "$home/$4")"
+if [ -d "$home/$4" ] && [ ! -L "$home/$4" ]; then # else the link would be made in it
+	mv -T "$home/$4" "$home/$4.$(date +%s)"
+fi
 ln -sfn /etc/fleet/instructions.md "$home/$4"

@@ -1,4 +1,3 @@
-
 # Below here every agent's and every job's script is the same.
 #
 #   run           an agent: session, pause, session; or one session where kind is job

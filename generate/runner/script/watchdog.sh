@@ -1,4 +1,3 @@
-
 # Looks after the agents of a project, once a run: restarts what is dead or stalled, stops what breaks down again and
 # again or fills the disk, tells of it in the journal, and leaves status.json for `fleet status`. Below here the script is
 # the same for every fleet.
