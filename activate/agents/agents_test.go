@@ -22,8 +22,10 @@ func newFleet(t *testing.T) *Fleet {
 	f := &Fleet{Profile: profile.New(l, system.Real{}), Number: 7, fx: system.Real{}}
 	f.Manifest = &manifest.Manifest{Project: "demo"}
 	for _, key := range []string{"lead", "old", "worker"} {
-		f.Manifest.Agents = append(f.Manifest.Agents, manifest.Agent{Key: key, User: "demo-" + key,
-			Unit: "fleet-demo-" + key + ".service", Enabled: key != "old"})
+		f.Manifest.Agents = append(f.Manifest.Agents, manifest.Agent{
+			Key: key, User: "demo-" + key,
+			Unit: "fleet-demo-" + key + ".service", Enabled: key != "old",
+		})
 		f.Manifest.Users = append(f.Manifest.Users, manifest.User{Name: "demo-" + key, UID: os.Getuid(), Agent: key})
 	}
 	f.Manifest.Units = []manifest.Unit{

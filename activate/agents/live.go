@@ -40,8 +40,10 @@ func Live(l profile.Layout, fx system.Effects) (*Fleet, error) {
 
 func notLive(project string) error {
 	var r report.Report
-	r.Add(report.Entry{Message: fmt.Sprintf("no generation of project %s is live on this host", project),
-		Hint: "activate one: sudo fleet switch"})
+	r.Add(report.Entry{
+		Message: fmt.Sprintf("no generation of project %s is live on this host", project),
+		Hint:    "activate one: sudo fleet switch",
+	})
 	return r.Err()
 }
 

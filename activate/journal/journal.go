@@ -69,8 +69,10 @@ func Read(ctx context.Context, q Query, each func(Entry) error) error {
 }
 
 func (q Query) arguments() []string {
-	args := []string{"--quiet", "--no-pager", "--all", "--output=json",
-		"--output-fields=MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT", "--lines=" + strconv.Itoa(q.Lines)}
+	args := []string{
+		"--quiet", "--no-pager", "--all", "--output=json",
+		"--output-fields=MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT", "--lines=" + strconv.Itoa(q.Lines),
+	}
 	if q.Follow {
 		args = append(args, "--follow")
 	}

@@ -32,28 +32,44 @@ func TestJudge(t *testing.T) {
 		"stopped by fleet":    {facts{enabled: true, marked: true, unit: unit("inactive", "dead", "success")}, verdict{status.Stopped, "", true}},
 		"being stopped":       {facts{enabled: true, marked: true, unit: up}, verdict{status.Waiting, "is being stopped", true}},
 		"stopped, had failed": {facts{enabled: true, marked: true, unit: unit("failed", "failed", "signal")}, verdict{status.Stopped, "", true}},
-		"stopped by systemctl": {facts{enabled: true, unit: unit("inactive", "dead", "success")},
-			verdict{status.Stopped, "by systemctl stop, until it is started or the host boots", true}},
+		"stopped by systemctl": {
+			facts{enabled: true, unit: unit("inactive", "dead", "success")},
+			verdict{status.Stopped, "by systemctl stop, until it is started or the host boots", true},
+		},
 		"masked":        {facts{enabled: true, unit: masked}, verdict{status.Stopped, "its unit is masked", true}},
 		"never started": {facts{enabled: true, unit: never}, verdict{status.Failed, "was not started; sudo fleet start does", false}},
 		"crash loop":    {facts{enabled: true, unit: crashed}, verdict{status.Failed, "exit-code, status 127; systemd starts it again", false}},
 		"failed":        {facts{enabled: true, unit: unit("failed", "failed", "start-limit-hit")}, verdict{status.Failed, "start-limit-hit", false}},
 		"starts":        {facts{enabled: true, unit: unit("activating", "start-pre", "success")}, verdict{status.Waiting, "starts", true}},
 		"told to end":   {facts{enabled: true, unit: up, now: working, told: true}, verdict{status.Waiting, "restarts when session 41 has ended", true}},
-		"old unit": {facts{enabled: true, unit: up, now: working, manual: true},
-			verdict{status.Working, "runs its old unit until a person restarts it: sudo fleet restart", true}},
-		"future beat": {facts{enabled: true, unit: up, now: working, future: true},
-			verdict{status.Working, "its heartbeat lies in the future, which counts as none", false}},
-		"no harness": {facts{enabled: true, unit: up, now: pausing, problem: "harness"},
-			verdict{status.Pausing, "its harness is not installed; sudo fleet doctor tells how", false}},
-		"usage limit": {facts{enabled: true, unit: up, now: pausing, problem: "limit-0"},
-			verdict{status.Pausing, "the account's usage limit lasts until " + time.Unix(0, 0).Format("2006-01-02 15:04"), true}},
-		"alert": {facts{enabled: true, unit: up, now: working, alerted: true},
-			verdict{status.Working, "the watchdog raised an alert: journalctl -p err tells why", false}},
-		"stopped by the watchdog": {facts{enabled: true, marked: true, halted: "crash loop", unit: unit("inactive", "dead", "success")},
-			verdict{status.Stopped, "by the watchdog: crash loop", false}},
-		"unit not found": {facts{enabled: true, unit: systemd.Unit{LoadState: "not-found", ActiveState: "inactive"}},
-			verdict{status.Failed, "its unit is not-found", false}},
+		"old unit": {
+			facts{enabled: true, unit: up, now: working, manual: true},
+			verdict{status.Working, "runs its old unit until a person restarts it: sudo fleet restart", true},
+		},
+		"future beat": {
+			facts{enabled: true, unit: up, now: working, future: true},
+			verdict{status.Working, "its heartbeat lies in the future, which counts as none", false},
+		},
+		"no harness": {
+			facts{enabled: true, unit: up, now: pausing, problem: "harness"},
+			verdict{status.Pausing, "its harness is not installed; sudo fleet doctor tells how", false},
+		},
+		"usage limit": {
+			facts{enabled: true, unit: up, now: pausing, problem: "limit-0"},
+			verdict{status.Pausing, "the account's usage limit lasts until " + time.Unix(0, 0).Format("2006-01-02 15:04"), true},
+		},
+		"alert": {
+			facts{enabled: true, unit: up, now: working, alerted: true},
+			verdict{status.Working, "the watchdog raised an alert: journalctl -p err tells why", false},
+		},
+		"stopped by the watchdog": {
+			facts{enabled: true, marked: true, halted: "crash loop", unit: unit("inactive", "dead", "success")},
+			verdict{status.Stopped, "by the watchdog: crash loop", false},
+		},
+		"unit not found": {
+			facts{enabled: true, unit: systemd.Unit{LoadState: "not-found", ActiveState: "inactive"}},
+			verdict{status.Failed, "its unit is not-found", false},
+		},
 	} {
 		if got := judge(c.facts); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)

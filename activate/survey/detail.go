@@ -22,8 +22,10 @@ const shownSessions = 10
 
 // Detail adds to an agent's status what is told only when one agent is asked for.
 func Detail(ctx context.Context, c agents.Control, a manifest.Agent, to *status.Agent) error {
-	d := &status.Detail{Isolation: a.Isolation, Harness: a.Harness, OnChange: a.OnChange, Jobs: []status.Job{},
-		Counters: counters(c, a.Key), Git: identity(c, a), Queue: c.Waiting(a.Key)}
+	d := &status.Detail{
+		Isolation: a.Isolation, Harness: a.Harness, OnChange: a.OnChange, Jobs: []status.Job{},
+		Counters: counters(c, a.Key), Git: identity(c, a), Queue: c.Waiting(a.Key),
+	}
 	for _, u := range c.Manifest.Users {
 		if u.Name == a.User {
 			d.UID = u.UID

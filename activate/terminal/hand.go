@@ -23,7 +23,9 @@ const handWait = 10 * time.Second
 
 // give waits for the one process that may ask and hands it the master. Other users are turned away.
 func give(l *net.UnixListener, master *os.File, uid int, readOnly bool) (*net.UnixConn, error) {
-	l.SetDeadline(time.Now().Add(handWait))
+	if err := l.SetDeadline(time.Now().Add(handWait)); err != nil {
+		return nil, err
+	}
 	for {
 		c, err := l.AcceptUnix()
 		if err != nil {
@@ -82,10 +84,10 @@ func take(socket string) (c *net.UnixConn, master *os.File, readOnly bool, err e
 		return nil, nil, false, fmt.Errorf("ask for the terminal: %w", err)
 	}
 	mode, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
-	n, oobn, _, _, err := c.ReadMsgUnix(mode, oob)
-	if err != nil || n != 1 {
+	_, oobn, _, _, err := c.ReadMsgUnix(mode, oob)
+	if err != nil {
 		c.Close()
-		return nil, nil, false, fmt.Errorf("ask for the terminal: got %d bytes: %v", n, err)
+		return nil, nil, false, fmt.Errorf("ask for the terminal: %w", err)
 	}
 	fd, err := oneRight(oob[:oobn])
 	if err != nil {

@@ -35,7 +35,10 @@ func Open(like *os.File) (*Pair, error) {
 	p := &Pair{Master: master, Number: n}
 	if size, err := pty.GetsizeFull(like); err == nil && size.Rows > statusRows {
 		size.Rows -= statusRows
-		pty.Setsize(master, size) // a wrong size is put right by the first relay
+		if err := pty.Setsize(master, size); err != nil {
+			master.Close()
+			return nil, fmt.Errorf("size the pseudo-terminal: %w", err)
+		}
 	}
 	return p, nil
 }

@@ -26,7 +26,7 @@ func Relay(socket string, in, out *os.File) error {
 	}
 	defer conn.Close()
 	if old, err := term.MakeRaw(int(in.Fd())); err == nil {
-		defer term.Restore(int(in.Fd()), old)
+		defer func() { _ = term.Restore(int(in.Fd()), old) }() // the pane ends
 	}
 	stopSizes := forwardSize(in, master)
 	defer stopSizes()
@@ -45,14 +45,14 @@ func forwardSize(from, to *os.File) (stop func()) {
 	changes <- syscall.SIGWINCH
 	go func() {
 		for range changes {
-			pty.InheritSize(from, to) // fails only where one of them is gone, and then all ends
+			_ = pty.InheritSize(from, to) // fails only where one of them is gone, and then all ends
 		}
 	}()
 	return func() { signal.Stop(changes); close(changes) }
 }
 
 func waitEnd(conn net.Conn, done chan<- struct{}) {
-	io.Copy(io.Discard, conn) // ends when the giver closes or dies
+	_, _ = io.Copy(io.Discard, conn) // ends when the giver closes or dies
 	close(done)
 }
 
@@ -74,5 +74,5 @@ func copyIn(master io.Writer, in io.Reader, readOnly bool) {
 	if readOnly {
 		master = io.Discard
 	}
-	io.Copy(master, in) // ends with the pane
+	_, _ = io.Copy(master, in) // ends with the pane
 }

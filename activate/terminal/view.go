@@ -131,12 +131,12 @@ func (v View) finish(client *exec.Cmd, gone <-chan error) error {
 		return v.clientError(err)
 	case <-time.After(endWait):
 	}
-	client.Process.Signal(syscall.SIGTERM)
+	_ = client.Process.Signal(syscall.SIGTERM) // it may have ended just now
 	select {
-	case <-gone:
+	case <-gone: //nolint:errcheck // how it ends counts no more
 	case <-time.After(endWait):
-		client.Process.Kill()
-		<-gone
+		_ = client.Process.Kill()
+		<-gone //nolint:errcheck // it was killed
 	}
 	return errors.New("the view had to be ended by force; run reset where the terminal looks odd")
 }

@@ -52,8 +52,10 @@ func showMain(folder string, readOnly bool) error {
 	}
 	ended := make(chan struct{})
 	go func() { io.Copy(io.Discard, os.NewFile(4, "ended")); close(ended) }()
-	v := terminal.View{Title: "demo/lead", ReadOnly: readOnly, Operator: operator, Relay: []string{self, "relay"},
-		Terminal: os.Stdin, Folder: folder}
+	v := terminal.View{
+		Title: "demo/lead", ReadOnly: readOnly, Operator: operator, Relay: []string{self, "relay"},
+		Terminal: os.Stdin, Folder: folder,
+	}
 	left, err := terminal.Show(context.Background(), &terminal.Pair{Master: os.NewFile(3, "ptmx")}, v, ended)
 	if err == nil && left {
 		os.Exit(9)

@@ -15,10 +15,10 @@ import (
 	"fleet/schemas/status"
 )
 
-// daily is a fleet as a person has it: a works for half a minute a session and has a job and a signing key, b is quick,
+// daily is a fleet as a person has it: a works for a quarter of a minute a session and has a job and a signing key, b is quick,
 // off is disabled.
 const daily = `{ operators: { group: 'ops' }, agents+: {
-  a+: { prompt: 'demo: sleep 30', iteration: '2s', git: { name: 'Atlas', email: 'a@example.org', signing: true },
+  a+: { prompt: 'demo: sleep 15', iteration: '5s', git: { name: 'Atlas', email: 'a@example.org', signing: true },
         schedules: { nightly: { calendar: 'daily', prompt: 'demo: print tidied', session: '2m' },
                      broken: { calendar: 'daily', prompt: 'demo: exit 3', session: '2m' } } },
   b+: { iteration: '3s' },
@@ -40,9 +40,18 @@ func TestAgentsDaily(t *testing.T) {
 		name string
 		run  func(*testing.T, *e2e.Host)
 	}{
-		{"status", dailyStatus}, {"detail", dailyDetail}, {"without root", dailyWithoutRoot}, {"wrong keys", dailyWrongKeys},
-		{"send", dailySend}, {"logs", dailyLogs}, {"jobs", dailyJobs}, {"graceful", dailyGraceful}, {"restart", dailyRestart},
-		{"stop", dailyStop}, {"stubborn", dailyStubborn}, {"watch", dailyWatch},
+		{"status", dailyStatus},
+		{"detail", dailyDetail},
+		{"without root", dailyWithoutRoot},
+		{"wrong keys", dailyWrongKeys},
+		{"send", dailySend},
+		{"logs", dailyLogs},
+		{"jobs", dailyJobs},
+		{"graceful", dailyGraceful},
+		{"restart", dailyRestart},
+		{"stop", dailyStop},
+		{"stubborn", dailyStubborn},
+		{"watch", dailyWatch},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h.On(t)) })
 	}
@@ -93,8 +102,22 @@ func wants(t *testing.T, text string, parts ...string) {
 	}
 }
 
+// working waits until a session of a has begun, so that it goes on for some seconds.
+func working(h *e2e.Host) seen {
+	var s seen
+	before := live(h).agent("a").Session
+	h.Eventually("a begins a session", time.Minute, func() error {
+		s = live(h)
+		if a := s.agent("a"); a.State != status.Working || before != nil && a.Session != nil && a.Session.N == before.N {
+			return fmt.Errorf("%+v", a)
+		}
+		return nil
+	})
+	return s
+}
+
 func dailyStatus(t *testing.T, h *e2e.Host) {
-	s := live(h)
+	s := working(h)
 	if s.exit != 0 || !s.Healthy || len(s.Drift) > 0 || len(s.Reasons) > 0 {
 		t.Errorf("exit status %d: %s", s.exit, s.text)
 	}
@@ -195,12 +218,7 @@ func dailyJobs(t *testing.T, h *e2e.Host) {
 
 // ACT-A11: graceful ends a session at its boundary, and status says who is waited for.
 func dailyGraceful(t *testing.T, h *e2e.Host) {
-	h.Eventually("a works", time.Minute, func() error {
-		if a := live(h).agent("a"); a.State != status.Working {
-			return fmt.Errorf("%+v", a)
-		}
-		return nil
-	})
+	working(h)
 	before := h.InvocationID("fleet-demo-a.service")
 	wants(t, fleet(t, h, 0, "restart", "--graceful", "a"), `a: told to end, starts again when session \d+ has ended`)
 	if s := live(h); s.agent("a").State != status.Waiting || !s.Healthy {

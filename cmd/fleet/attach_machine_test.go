@@ -69,8 +69,12 @@ func TestAttach(t *testing.T) {
 		name string
 		run  func(*testing.T, *e2e.Host)
 	}{
-		{"as root", attachAsRoot}, {"as operator", attachAsOperator}, {"read-only", attachReadOnly},
-		{"hang-up", attachHangUp}, {"no terminal", attachWithoutTerminal}, {"end of the agent", attachEnd},
+		{"as root", attachAsRoot},
+		{"as operator", attachAsOperator},
+		{"read-only", attachReadOnly},
+		{"hang-up", attachHangUp},
+		{"no terminal", attachWithoutTerminal},
+		{"end of the agent", attachEnd},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h.On(t)) })
 	}

@@ -49,8 +49,15 @@ func TestE31HostileAgent(t *testing.T) {
 		return nil
 	})
 	commands := [][]string{
-		{"status"}, {"status", "--json"}, {"status", "a"}, {"logs", "a", "-n", "50"}, {"logs", "a", "--json"}, {"logs", "a", "--session", "1"},
-		{"send", "a", "a prompt"}, {"jobs"}, {"restart", "--graceful", "a"},
+		{"status"},
+		{"status", "--json"},
+		{"status", "a"},
+		{"logs", "a", "-n", "50"},
+		{"logs", "a", "--json"},
+		{"logs", "a", "--session", "1"},
+		{"send", "a", "a prompt"},
+		{"jobs"},
+		{"restart", "--graceful", "a"},
 	}
 	for range 12 {
 		for _, c := range commands {

@@ -1,0 +1,47 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"time"
+)
+
+// unitFailure is the id of systemd's message that a unit failed, SD_MESSAGE_UNIT_FAILURE_RESULT of sd-messages.h.
+const unitFailure = "d9b373ed55a64feb8242e02dbe79a49c"
+
+// failureLines bounds what is read: the newest of them tells.
+const failureLines = "10"
+
+// Failed reports whether systemd said since a time of CLOCK_MONOTONIC that the unit failed. A unit that systemd starts
+// again shows no trace of that but here: its properties are those of the new instance.
+func Failed(ctx context.Context, unit string, since time.Duration) (bool, error) {
+	cmd := exec.CommandContext(ctx, program, "--quiet", "--no-pager", "--boot", "--output=json", "--output-fields=MESSAGE_ID",
+		"--lines="+failureLines, "_PID=1", "MESSAGE_ID="+unitFailure, "UNIT="+unit)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
+	out, err := cmd.Output()
+	if err != nil {
+		return false, fmt.Errorf("read the journal: %s: %w", program, err)
+	}
+	return laterThan(out, since), nil
+}
+
+// laterThan reports whether one of journalctl's JSON objects is of a later time of CLOCK_MONOTONIC.
+func laterThan(out []byte, since time.Duration) bool {
+	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
+		var r struct {
+			Monotonic string `json:"__MONOTONIC_TIMESTAMP"` // microseconds
+		}
+		if json.Unmarshal(s.Bytes(), &r) != nil {
+			continue
+		}
+		if usec, err := strconv.ParseInt(r.Monotonic, 10, 64); err == nil && time.Duration(usec)*time.Microsecond >= since {
+			return true
+		}
+	}
+	return false
+}
