@@ -10,11 +10,12 @@ import (
 var escape = strings.NewReplacer("'", `'\''`, "$", `'\$'`, "`", "'\\`'")
 
 // quote writes a value as one word of the shell, in single quotes, in which nothing but the quote itself has a meaning.
-// NUL and what is not UTF-8 cannot stand in a script and are errors.
+// NUL and what is not UTF-8 cannot stand in a script, and readers of shell differ about a carriage return: these are
+// errors.
 func quote(s string) (string, error) {
 	switch {
-	case strings.ContainsRune(s, 0):
-		return "", fmt.Errorf("must not hold NUL")
+	case strings.ContainsAny(s, "\x00\r"):
+		return "", fmt.Errorf("must hold neither NUL nor a carriage return")
 	case !utf8.ValidString(s):
 		return "", fmt.Errorf("must be UTF-8")
 	}

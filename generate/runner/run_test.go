@@ -188,7 +188,7 @@ func TestStartsWhateverIsLeft(t *testing.T) {
 		}
 	}
 	p := h.start()
-	p.until("a pause", func() bool { return p.now().State == session.Pausing })
+	p.until("a record", func() bool { return len(p.sessions()) == 1 && !p.exists(p.own("session")) })
 	if p.exists(p.own("session")) || p.exists(p.own("problem")) {
 		t.Error("signs of the run before are left")
 	}
