@@ -53,7 +53,8 @@ func access(b *strings.Builder, m *model.Fleet) {
 			fmt.Fprintf(b, "\n`%s` may run commands as root: its sandbox allows new privileges and has no exposure bound.\n", text(a.Key))
 		}
 		if a.Isolation == model.User {
-			fmt.Fprintf(b, "\n`%s` shares the host's network namespace: abstract Unix sockets of the host are in its sight.\n", text(a.Key))
+			fmt.Fprintf(b, "\n`%s` shares the host's network namespace: abstract Unix sockets of the host are in its sight, "+
+				"and the local link is told which multicast groups it joins.\n", text(a.Key))
 		}
 	}
 }
