@@ -86,8 +86,12 @@ func (m *Manager) queue(ctx context.Context, j Job, signal chan<- string) error 
 	return nil
 }
 
-// lookEvery is how often a job is looked for whose end was not told: a signal is lost where PID 1 executes itself anew.
-const lookEvery = 2 * time.Second
+// A job is looked for whose end was not told: a signal is lost where PID 1 executes itself anew. On a host with much to
+// do it is only late, so that it takes several looks to call it lost.
+const (
+	lookEvery = 2 * time.Second
+	looks     = 3
+)
 
 // await returns a job's result.
 func (m *Manager) await(ctx context.Context, j Job, signal <-chan string, limit time.Duration) string {
@@ -95,7 +99,7 @@ func (m *Manager) await(ctx context.Context, j Job, signal <-chan string, limit 
 	defer end.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for gone := false; ; {
+	for gone := 0; ; {
 		select {
 		case result := <-signal:
 			return result
@@ -104,11 +108,13 @@ func (m *Manager) await(ctx context.Context, j Job, signal <-chan string, limit 
 		case <-ctx.Done():
 			return overdue
 		case <-look.C:
-			u, known := m.jobless(ctx, j.Unit)
-			if known && gone {
-				return concluded(j, u)
+			state, known := m.jobless(ctx, j.Unit)
+			if gone++; !known || len(signal) > 0 {
+				gone = 0
 			}
-			gone = known
+			if gone == looks {
+				return concluded(j, state, m.oneshot(ctx, j.Unit))
+			}
 		}
 	}
 }
@@ -122,10 +128,19 @@ func (m *Manager) jobless(ctx context.Context, name string) (string, bool) {
 	return list[0].ActiveState, true
 }
 
+// oneshot reports whether the unit is a service that may be over once it was started.
+func (m *Manager) oneshot(ctx context.Context, name string) bool {
+	if !strings.HasSuffix(name, ".service") {
+		return false
+	}
+	p, err := m.conn.GetUnitTypePropertyContext(ctx, name, "Service", "Type")
+	return err == nil && p.Value.Value() == "oneshot"
+}
+
 // concluded tells from a unit's state how a job ended.
-func concluded(j Job, state string) string {
-	up := state == "active" || state == "reloading"
-	if up == (j.Kind != Stop) {
+func concluded(j Job, state string, oneshot bool) string {
+	up := state == "active" || state == "reloading" || oneshot && state == "inactive" && j.Kind != Reload
+	if up && j.Kind != Stop || j.Kind == Stop && (state == "inactive" || state == "failed") {
 		return "done"
 	}
 	return "failed"

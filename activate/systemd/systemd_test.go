@@ -42,9 +42,15 @@ func TestConcluded(t *testing.T) {
 	for _, c := range []struct{ kind, state, want string }{
 		{Start, "active", "done"}, {Start, "failed", "failed"}, {Stop, "inactive", "done"}, {Stop, "failed", "done"},
 		{Stop, "active", "failed"}, {Restart, "activating", "failed"}, {Reload, "reloading", "done"},
+		{Start, "inactive", "failed"},
 	} {
-		if got := concluded(Job{"a", c.kind}, c.state); got != c.want {
+		if got := concluded(Job{"a", c.kind}, c.state, false); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.kind, c.state, got, c.want)
+		}
+	}
+	for state, want := range map[string]string{"inactive": "done", "failed": "failed", "activating": "failed"} {
+		if got := concluded(Job{"a", Start}, state, true); got != want {
+			t.Errorf("start of a oneshot, %s: %s, want %s", state, got, want)
 		}
 	}
 }
