@@ -19,7 +19,7 @@ const shells = `{ harnesses: { shell: { interactive: ['bash', '-c', '{{prompt}}'
     trap 'echo interrupted' INT
     echo welcome; stty size; printf '\033]2;EVILTITLE\007\033]52;c;RVZJTA==\007\033Ptmux;\033\033]2;EVILTITLE\007\033\\'
     while :; do read -r line && echo "got <$line>"; done
-  ||| }, b: { mode: 'headless' } },
+  ||| }, b: { mode: 'headless' }, c: self.a + { isolation: 'user' } },
 }`
 
 // attached is one run of fleet attach on a terminal of its own.
@@ -70,6 +70,7 @@ func TestAttach(t *testing.T) {
 		run  func(*testing.T, *e2e.Host)
 	}{
 		{"as root", attachAsRoot},
+		{"isolation user", attachIsolationUser},
 		{"as operator", attachAsOperator},
 		{"read-only", attachReadOnly},
 		{"hang-up", attachHangUp},
@@ -89,6 +90,13 @@ ps axo user:20=,args= | grep '[t]mux'`}.run(t, h)
 	wants(t, inside, `fleet-demo-a-attach@\d+.service +loaded active running`, `demo-a +/usr/bin/tmux -N -S /run/fleet/demo/a/own/tmux attach-session`)
 	nothingRaw(t, screen)
 	nothingLeft(t, h)
+}
+
+func attachIsolationUser(t *testing.T, h *e2e.Host) {
+	screen, inside := attached{typed: []string{`hello\r`}, args: "c", inside: "ps axo user:20=,args= | grep '[t]mux'"}.run(t, h)
+	wants(t, screen, `got <hello>`, `left; c goes on`)
+	wants(t, inside, `demo-c +/usr/bin/tmux -N -S /run/fleet/demo/c/own/tmux attach-session`)
+	nothingRaw(t, screen)
 }
 
 func nothingRaw(t *testing.T, screen string) {
