@@ -38,8 +38,10 @@ func (r *run) revert(cause error) detach.Result {
 	if err := r.profile.RemoveTxn(r.txn.Nonce); err != nil {
 		r.host.Log("remove the record: %v", err)
 	}
-	return detach.Result{Status: StatusReverted, Generation: r.fromNumber(),
-		Message: fmt.Sprintf("%v\nrolled back: %s runs", cause, r.fromText())}
+	return detach.Result{
+		Status: StatusReverted, Generation: r.fromNumber(),
+		Message: fmt.Sprintf("%v\nrolled back: %s runs", cause, r.fromText()),
+	}
 }
 
 // verdict tells a generation that failed by itself, which is marked and refused from then on, from one that was taken

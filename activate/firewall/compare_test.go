@@ -32,10 +32,14 @@ func TestCompare(t *testing.T) {
 		"rules swapped": {func(t *table) { t.chains["output"] = chain{"hook", []string{"b", "a"}} }, []string{"chain output: rule 1 differs", "chain output: rule 2 differs"}},
 		"no rules":      {func(t *table) { t.chains["output"] = chain{"hook", nil} }, []string{"chain output: has 0 rules instead of 2"}},
 		"hook":          {func(t *table) { t.chains["output"] = chain{"", []string{"a", "b"}} }, []string{"chain output has another hook, priority or policy"}},
-		"chains": {func(t *table) { t.chains = map[string]chain{"x": {}} },
-			[]string{"chain output is missing", "chain x is foreign"}},
-		"elements": {func(t *table) { t.sets["agents"] = set{"uid", false, []string{"2", "3", "4"}} },
-			[]string{"set agents: 1 elements are missing and 2 are foreign"}},
+		"chains": {
+			func(t *table) { t.chains = map[string]chain{"x": {}} },
+			[]string{"chain output is missing", "chain x is foreign"},
+		},
+		"elements": {
+			func(t *table) { t.sets["agents"] = set{"uid", false, []string{"2", "3", "4"}} },
+			[]string{"set agents: 1 elements are missing and 2 are foreign"},
+		},
 		"sets":     {func(t *table) { t.sets = map[string]set{"x": {}} }, []string{"set agents is missing", "set x is foreign"}},
 		"kind":     {func(t *table) { t.sets["agents"] = set{"gid", false, []string{"1", "2"}} }, []string{"set agents is of another kind"}},
 		"counters": {func(t *table) { t.objs = map[string]string{"x": "1"} }, []string{"counter agent_lead is missing", "counter x is foreign"}},

@@ -420,8 +420,10 @@ func testForeignReloads(t *testing.T, s *site) {
 func (s *site) half() *state.Txn {
 	s.Helper()
 	s.generation(2)
-	x := &state.Txn{Version: 1, Project: "demo", Nonce: nonce, Action: "switch", Phase: "P10", From: 1, To: 2, Boot: 1,
-		Timer: "fleetdeadman-demo", Unit: "fleetswitch-demo.service"}
+	x := &state.Txn{
+		Version: 1, Project: "demo", Nonce: nonce, Action: "switch", Phase: "P10", From: 1, To: 2, Boot: 1,
+		Timer: "fleetdeadman-demo", Unit: "fleetswitch-demo.service",
+	}
 	x.Revert.Stop = []string{"fleet-demo-only-2.service"}
 	for name, text := range map[string]string{"a": "1", "b": "1", "c": "same", "only-1": "x"} {
 		x.Revert.Units = append(x.Revert.Units, state.Restore{Unit: "fleet-demo-" + name + ".service", Digest: manifesttest.Hash(name + text)[:32]})

@@ -62,8 +62,10 @@ type named struct {
 }
 
 func newNamed(q Question) named {
-	n := named{root: q.Layout.Root, store: map[string]bool{}, users: map[string]bool{}, groups: map[string]bool{},
-		own: []string{"/etc/fleet", "/run/fleet", "/var/lib/fleet"}, told: map[string]bool{}}
+	n := named{
+		root: q.Layout.Root, store: map[string]bool{}, users: map[string]bool{}, groups: map[string]bool{},
+		own: []string{"/etc/fleet", "/run/fleet", "/var/lib/fleet"}, told: map[string]bool{},
+	}
 	for _, f := range q.Manifest.Files {
 		n.store[f.Store] = true
 	}

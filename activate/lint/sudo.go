@@ -81,8 +81,10 @@ func (s stage) remove() error { return os.RemoveAll(s.dir) }
 
 // inside returns the command line that runs argv where /etc/sudoers.d is the stage.
 func (s stage) inside(argv ...string) []string {
-	return append([]string{"unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
-		`mount --bind "$0" /etc/sudoers.d && exec "$@"`, s.dir}, argv...)
+	return append([]string{
+		"unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
+		`mount --bind "$0" /etc/sudoers.d && exec "$@"`, s.dir,
+	}, argv...)
 }
 
 // valid asks visudo about the whole set, with -s, since an undefined alias would make sudo refuse everybody.

@@ -85,8 +85,10 @@ func place(q Question, from, to, link string) error {
 }
 
 func analyze(ctx context.Context, dir string, files []string) []string {
-	said, err := both(ctx, append([]string{"env", "SYSTEMD_UNIT_PATH=" + dir + ":", "SYSTEMD_LOG_TARGET=console",
-		"SYSTEMD_LOG_LEVEL=info", "systemd-analyze", "verify", "--man=no", "--generators=no"}, files...)...)
+	said, err := both(ctx, append([]string{
+		"env", "SYSTEMD_UNIT_PATH=" + dir + ":", "SYSTEMD_LOG_TARGET=console",
+		"SYSTEMD_LOG_LEVEL=info", "systemd-analyze", "verify", "--man=no", "--generators=no",
+	}, files...)...)
 	if said == "" && err != nil {
 		return []string{dir + "/: " + err.Error()}
 	}

@@ -43,8 +43,10 @@ func loadFixture(t *testing.T, path string) *fixture {
 		t.Fatal(err)
 	}
 	base := baseFiles(t)
-	f := &fixture{path: path, title: strings.TrimSpace(string(a.Comment)), old: maps.Clone(base), new: maps.Clone(base),
-		running: map[string]string{}, dropIns: map[string]string{}, archive: a}
+	f := &fixture{
+		path: path, title: strings.TrimSpace(string(a.Comment)), old: maps.Clone(base), new: maps.Clone(base),
+		running: map[string]string{}, dropIns: map[string]string{}, archive: a,
+	}
 	for _, edits := range []bool{false, true} { // whole files first
 		for _, file := range a.Files {
 			if (file.Name == "edit") == edits {
@@ -144,8 +146,10 @@ func loadSet(t testing.TB, files map[string]string) *unitfile.Set {
 // input makes the plan's input: a host freshly booted with the old generation, then changed as the fixture says.
 func (f *fixture) input(t *testing.T) Input {
 	t.Helper()
-	in := Input{Old: loadSet(t, f.old), New: loadSet(t, f.new), Anchor: "fleet-d-anchor.service", Target: "fleet-d.target",
-		Stopped: map[string]bool{}, AtOnce: map[string]string{}}
+	in := Input{
+		Old: loadSet(t, f.old), New: loadSet(t, f.new), Anchor: "fleet-d-anchor.service", Target: "fleet-d.target",
+		Stopped: map[string]bool{}, AtOnce: map[string]string{},
+	}
 	in.Live = bootSim(in.Old, in.Target).live()
 	for _, option := range f.options {
 		word := strings.SplitN(option, " ", 3)

@@ -216,8 +216,10 @@ func (h *host) look(in Input) map[string]Live {
 	h.check(err)
 	out := map[string]Live{}
 	for name, u := range units {
-		out[name] = Live{LoadState: u.LoadState, ActiveState: u.ActiveState, SubState: u.SubState, Result: u.Result,
-			Fragment: u.Fragment, NeedReload: u.NeedReload, Job: u.Job, Ran: u.Ran}
+		out[name] = Live{
+			LoadState: u.LoadState, ActiveState: u.ActiveState, SubState: u.SubState, Result: u.Result,
+			Fragment: u.Fragment, NeedReload: u.NeedReload, Job: u.Job, Ran: u.Ran,
+		}
 	}
 	return out
 }

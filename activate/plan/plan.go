@@ -209,8 +209,10 @@ func (p *planner) conflicts() error {
 		if u.override == "" || p.in.Old.Has(u.name) || !p.in.New.Has(u.name) {
 			continue
 		}
-		r.Add(report.Entry{Where: "host", Path: u.name, Message: "is a unit of somebody else's already: " + u.override,
-			Hint: "rename the agent or the project, or remove that unit"})
+		r.Add(report.Entry{
+			Where: "host", Path: u.name, Message: "is a unit of somebody else's already: " + u.override,
+			Hint: "rename the agent or the project, or remove that unit",
+		})
 	}
 	return r.Err()
 }

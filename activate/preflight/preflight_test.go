@@ -64,8 +64,10 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"programs.nft: must be installed", "apt-get install nftables"}},
-		{"missing harness", func(_ *testing.T, q *Question) { q.Manifest.Agents[0].Program = "codex" },
-			[]string{`agents.lead.harness: "codex" is not in /usr/local/bin:/usr/bin:/bin`, "install it: npm install claude"}},
+		{
+			"missing harness", func(_ *testing.T, q *Question) { q.Manifest.Agents[0].Program = "codex" },
+			[]string{`agents.lead.harness: "codex" is not in /usr/local/bin:/usr/bin:/bin`, "install it: npm install claude"},
+		},
 		{"harness that others can change", func(t *testing.T, q *Question) {
 			put(t, q.Root+"/usr/local/bin/claude", "", 0o777)
 		}, []string{"/usr/local/bin/claude can be changed by others than root"}},
@@ -76,8 +78,10 @@ func TestCheck(t *testing.T) {
 			put(t, q.Root+"/etc/systemd/system/fleet-demo-lead.service", "", 0o644)
 			q.Live = map[string]bool{"fleet-demo-lead.service": true}
 		}, nil},
-		{"no unified cgroups", func(_ *testing.T, q *Question) { q.Manifest.Agents[0].Isolation = "user" },
-			[]string{`agents.lead.isolation: "user" needs the unified cgroup hierarchy`}},
+		{
+			"no unified cgroups", func(_ *testing.T, q *Question) { q.Manifest.Agents[0].Isolation = "user" },
+			[]string{`agents.lead.isolation: "user" needs the unified cgroup hierarchy`},
+		},
 		{"no room", func(_ *testing.T, q *Question) {
 			q.Manifest.Files = []manifest.File{{Path: "agents/lead/run", Size: 1 << 60}}
 		}, []string{"/etc: has", "/var/lib: has"}},

@@ -29,9 +29,17 @@ func (p *Profile) Prepare() error {
 		path string
 		mode fs.FileMode
 	}{
-		{p.at("/etc/fleet"), 0o755}, {p.Dir(), 0o750}, {p.Generations(), 0o750},
-		{p.at("/var/lib/fleet"), 0o755}, {p.Store(), 0o755}, {p.State(), 0o755}, {p.Txn(), 0o700},
-		{p.at("/run/fleet"), 0o755}, {p.Run(), 0o755}, {p.RunningUnits(), 0o755}, {filepath.Dir(p.RunTxn("x")), 0o700},
+		{p.at("/etc/fleet"), 0o755},
+		{p.Dir(), 0o750},
+		{p.Generations(), 0o750},
+		{p.at("/var/lib/fleet"), 0o755},
+		{p.Store(), 0o755},
+		{p.State(), 0o755},
+		{p.Txn(), 0o700},
+		{p.at("/run/fleet"), 0o755},
+		{p.Run(), 0o755},
+		{p.RunningUnits(), 0o755},
+		{filepath.Dir(p.RunTxn("x")), 0o700},
 	}
 	for _, f := range folders {
 		if err := p.mkdir(f.path, f.mode); err != nil {

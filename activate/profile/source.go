@@ -192,7 +192,9 @@ func fields(path string) [][]string {
 
 func (t trust) refuse(path, format string, args ...any) error {
 	var r report.Report
-	r.Add(report.Entry{Where: path, Message: fmt.Sprintf(format, args...),
-		Hint: "nobody but you and root may be able to write a build folder or one above it: copy it to where that holds"})
+	r.Add(report.Entry{
+		Where: path, Message: fmt.Sprintf(format, args...),
+		Hint: "nobody but you and root may be able to write a build folder or one above it: copy it to where that holds",
+	})
 	return r.Err()
 }

@@ -46,8 +46,10 @@ func (m *Manager) SeeToEnding(ctx context.Context, fx system.Effects, e Ending) 
 	if !u.Running() && len(e.With) == 0 {
 		return nil
 	}
-	argv := append([]string{"/bin/sh", "-uc", endingScript, "ending", e.Unit, u.InvocationID,
-		strconv.Itoa(int(e.Limit.Seconds()))}, e.With...)
+	argv := append([]string{
+		"/bin/sh", "-uc", endingScript, "ending", e.Unit, u.InvocationID,
+		strconv.Itoa(int(e.Limit.Seconds())),
+	}, e.With...)
 	return m.startTransient(ctx, fx, e.Name+".service", []dbus.Property{
 		dbus.PropDescription(fmt.Sprintf("fleet: %s ends at its boundary", e.Unit)), dbus.PropType("exec"),
 		property("CollectMode", "inactive-or-failed"), property("ExecStart", []command{{argv[0], argv, false}}),

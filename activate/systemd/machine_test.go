@@ -218,8 +218,13 @@ func testFailures(t *testing.T, m *Manager) {
 	must(t, os.Symlink("/dev/null", "/etc/systemd/system/ff-plain.service"))
 	defer os.Remove("/etc/systemd/system/ff-plain.service")
 	must(t, m.Reload(t.Context(), fx))
-	results := m.Jobs(t.Context(), fx, []Job{{"ff-dep.service", Start}, {"ff-exit.service", Start}, {"ff-none.service", Start},
-		{"ff-exit.service", "dance"}, {"ff-plain.service", Start}}, 10*time.Second, nil)
+	results := m.Jobs(t.Context(), fx, []Job{
+		{"ff-dep.service", Start},
+		{"ff-exit.service", Start},
+		{"ff-none.service", Start},
+		{"ff-exit.service", "dance"},
+		{"ff-plain.service", Start},
+	}, 10*time.Second, nil)
 	for i, want := range []string{
 		"ff-dep.service: start failed (dependency)", "ff-exit.service: start failed (failed, exit-code, status 7)\n",
 		"start ff-none.service: Unit ff-none.service not found.", `job "dance" of ff-exit.service is none that systemd knows`,
@@ -460,8 +465,10 @@ func testRearm(t *testing.T, m *Manager) {
 
 func testDetached(t *testing.T, m *Manager) {
 	out := filepath.Join(t.TempDir(), "out")
-	d := Detached{Unit: "fleetswitch-t.service", Description: "test", Output: out,
-		Argv: []string{"/bin/sh", "-c", "echo hello; sleep 1; echo bye >&2; exit 3"}}
+	d := Detached{
+		Unit: "fleetswitch-t.service", Description: "test", Output: out,
+		Argv: []string{"/bin/sh", "-c", "echo hello; sleep 1; echo bye >&2; exit 3"},
+	}
 	must(t, m.StartDetached(t.Context(), fx, d))
 	if !m.Running(t.Context(), d.Unit) {
 		t.Error("it must run")

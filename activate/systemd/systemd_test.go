@@ -40,8 +40,13 @@ func TestReloadError(t *testing.T) {
 
 func TestConcluded(t *testing.T) {
 	for _, c := range []struct{ kind, state, want string }{
-		{Start, "active", "done"}, {Start, "failed", "failed"}, {Stop, "inactive", "done"}, {Stop, "failed", "done"},
-		{Stop, "active", "failed"}, {Restart, "activating", "failed"}, {Reload, "reloading", "done"},
+		{Start, "active", "done"},
+		{Start, "failed", "failed"},
+		{Stop, "inactive", "done"},
+		{Stop, "failed", "done"},
+		{Stop, "active", "failed"},
+		{Restart, "activating", "failed"},
+		{Reload, "reloading", "done"},
 		{Start, "inactive", "failed"},
 	} {
 		if got := concluded(Job{"a", c.kind}, c.state, false); got != c.want {

@@ -76,8 +76,10 @@ func TestPromptVariables(t *testing.T) {
 
 func TestInstructions(t *testing.T) {
 	_, a := resolve(t, one(fleet.Agent{
-		Harness: "h", Name: "Atlas", Role: "Lead", Instructions: []fleet.Instruction{{Text: "One.\n\n"}, {Text: "Two.",
-			File: "x.md"}},
+		Harness: "h", Name: "Atlas", Role: "Lead", Instructions: []fleet.Instruction{{Text: "One.\n\n"}, {
+			Text: "Two.",
+			File: "x.md",
+		}},
 	}))
 	want := "# Atlas\n\nYou are Atlas, Lead (agent `lead`) in the team `demo`.\n\nBuilds the shop.\n\nOne.\n\nTwo.\n"
 	if a.Instructions != want {

@@ -125,10 +125,14 @@ func testFleet() *model.Fleet {
 		UIDs:    fleet.UIDs{From: 70000, To: 99999},
 		Agents: []model.Agent{
 			{Key: "lead", User: project + "-lead", UID: uidLead, Isolation: model.Namespace},
-			{Key: "other", User: project + "-other", UID: uidOther, Isolation: model.User,
-				LocalPorts: &fleet.PortRange{From: 6000, To: 6010}},
-			{Key: "web-dev", User: project + "-web-dev", UID: uidWeb, Isolation: model.User,
-				LocalPorts: &fleet.PortRange{From: 5000, To: 5010}},
+			{
+				Key: "other", User: project + "-other", UID: uidOther, Isolation: model.User,
+				LocalPorts: &fleet.PortRange{From: 6000, To: 6010},
+			},
+			{
+				Key: "web-dev", User: project + "-web-dev", UID: uidWeb, Isolation: model.User,
+				LocalPorts: &fleet.PortRange{From: 5000, To: 5010},
+			},
 		},
 	}
 }

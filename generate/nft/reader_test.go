@@ -27,8 +27,10 @@ func TestNftReads(t *testing.T) {
 		}
 	}
 	build := func(user string) *model.Fleet {
-		return demoFleet(model.Agent{Key: "a", User: user, UID: 70001, Isolation: model.User,
-			LocalPorts: &fleet.PortRange{From: 5000, To: 5010}})
+		return demoFleet(model.Agent{
+			Key: "a", User: user, UID: 70001, Isolation: model.User,
+			LocalPorts: &fleet.PortRange{From: 5000, To: 5010},
+		})
 	}
 	want := listed(t, build("demo-a"))
 	taken := 0

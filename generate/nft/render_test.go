@@ -68,11 +68,15 @@ func TestRenderRefuses(t *testing.T) {
 	}{
 		{"port ranges that overlap", demoFleet(agent1("a", 70001, model.User, ports(5000, 5010)),
 			agent1("b", 70002, model.User, ports(5010, 5020))), "agents.b.localPorts: must not overlap with agents.a.localPorts"},
-		{"ports in a namespace", demoFleet(agent1("a", 70001, model.Namespace, ports(5000, 5010))),
-			"agents.a.localPorts: must stand only with isolation user"},
+		{
+			"ports in a namespace", demoFleet(agent1("a", 70001, model.Namespace, ports(5000, 5010))),
+			"agents.a.localPorts: must stand only with isolation user",
+		},
 		{"UID outside the range", demoFleet(agent1("a", 1000, model.User, nil)), "agents.a: UID 1000 must lie within uids 70000-99999"},
-		{"UID twice", demoFleet(agent1("a", 70001, model.User, nil), agent1("b", 70001, model.User, nil)),
-			"agents.b: UID 70001 is a's already"},
+		{
+			"UID twice", demoFleet(agent1("a", 70001, model.User, nil), agent1("b", 70001, model.User, nil)),
+			"agents.b: UID 70001 is a's already",
+		},
 		{"ports that fall", demoFleet(agent1("a", 70001, model.User, ports(5010, 5000))), "must rise"},
 		{"port 0", demoFleet(agent1("a", 70001, model.User, ports(0, 5000))), "must lie within 1-65535"},
 		{"port 65536", demoFleet(agent1("a", 70001, model.User, ports(5000, 65536))), "must lie within 1-65535"},
@@ -207,10 +211,14 @@ func FuzzText(f *testing.F) {
 	make1 := func(name, note, text string) (string, error) {
 		return (&Table{
 			Name: "fleet_x", Head: []string{note}, Counters: []Counter{{"agent_" + name, note}},
-			Sets: []Set{{Name: "agent_" + name, Key: "uid", Value: "verdict", Note: note,
-				Elements: []Element{{[]Term{Num(1)}, []Term{Words("goto"), Name("agent_" + name)}, note}}}},
-			Chains: []Chain{{Name: "agent_" + name, Note: note,
-				Rules: []Rule{{[]Term{Words("log prefix"), Quote(text), Words("jump"), Name("agent_" + name)}, note}}}},
+			Sets: []Set{{
+				Name: "agent_" + name, Key: "uid", Value: "verdict", Note: note,
+				Elements: []Element{{[]Term{Num(1)}, []Term{Words("goto"), Name("agent_" + name)}, note}},
+			}},
+			Chains: []Chain{{
+				Name: "agent_" + name, Note: note,
+				Rules: []Rule{{[]Term{Words("log prefix"), Quote(text), Words("jump"), Name("agent_" + name)}, note}},
+			}},
 		}).Text()
 	}
 	plain, err := make1("n", "n", "t")

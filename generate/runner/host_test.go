@@ -99,8 +99,10 @@ func (h *host) command(name string, args ...string) *exec.Cmd {
 		h.t.Fatal(err)
 	}
 	cmd := exec.Command(h.at(store), args...)
-	cmd.Env = []string{"PATH=" + h.path, "HOME=" + h.at(h.m.Agents[0].Home()), "LANG=C.UTF-8", "TERM=dumb",
-		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b"}
+	cmd.Env = []string{
+		"PATH=" + h.path, "HOME=" + h.at(h.m.Agents[0].Home()), "LANG=C.UTF-8", "TERM=dumb",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b",
+	}
 	cmd.Dir = h.dir
 	return cmd
 }

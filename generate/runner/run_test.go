@@ -30,8 +30,10 @@ func one(mode string, change ...func(*model.Agent)) *model.Fleet {
 	for _, f := range change {
 		f(&a)
 	}
-	return &model.Fleet{Project: "demo", Agents: []model.Agent{a}, Retention: model.Retention{Transcripts: time.Hour, Jobs: time.Hour},
-		Watchdog: model.Watchdog{StalledRuns: 2, AlertAfter: 2}, Operators: "root"}
+	return &model.Fleet{
+		Project: "demo", Agents: []model.Agent{a}, Retention: model.Retention{Transcripts: time.Hour, Jobs: time.Hour},
+		Watchdog: model.Watchdog{StalledRuns: 2, AlertAfter: 2}, Operators: "root",
+	}
 }
 
 func prompt(text string) func(*model.Agent) { return func(a *model.Agent) { a.Prompt = text } }

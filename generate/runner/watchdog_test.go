@@ -440,8 +440,10 @@ func TestWatchdogMeasuresInTurn(t *testing.T) {
 	d := newDog(t, func(m *model.Fleet) {
 		m.Agents = nil
 		for _, key := range []string{"a", "b", "c"} {
-			m.Agents = append(m.Agents, model.Agent{Key: key, User: "demo-" + key, Enabled: true, Limits: model.Limits{Disk: 1 << 30},
-				Harness: model.Harness{Headless: []string{"x"}}})
+			m.Agents = append(m.Agents, model.Agent{
+				Key: key, User: "demo-" + key, Enabled: true, Limits: model.Limits{Disk: 1 << 30},
+				Harness: model.Harness{Headless: []string{"x"}},
+			})
 		}
 	})
 	d.write("/bin/du", "#!/bin/sh\necho \"$*\" >>\"$FAKE/measured\"\necho 1 total\n")

@@ -47,8 +47,10 @@ func (c *checker) keys() []string { return slices.Sorted(maps.Keys(c.fleet.Agent
 var takenProjects = []string{"systemd", "www", "debian", "dbus", "polkit", "sshd", "root"}
 
 // Agent keys that name something else of a fleet: units, or files in /run/fleet/PROJECT.
-var takenKeys = []string{"anchor", "chat", "firewall", "watchdog", "active", "units", "lock", "status", "host",
-	"probe"}
+var takenKeys = []string{
+	"anchor", "chat", "firewall", "watchdog", "active", "units", "lock", "status", "host",
+	"probe",
+}
 
 // Ends of an agent's units beside its service.
 var takenEnds = []string{"-net", "-gate", "-sign", "-attach", "-probe"}

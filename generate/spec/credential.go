@@ -29,10 +29,14 @@ var credentialForms = []credentialForm{
 	{"a Slack token", true, regexp.MustCompile(`\bxox[abposr]-([A-Za-z0-9-]{8,})`)},
 	{"a Stripe key", true, regexp.MustCompile(`\b[rs]k_(?:live|test)_([A-Za-z0-9]{16,})`)},
 	{"an AWS access key", false, regexp.MustCompile(`\b(?:AKIA|ASIA)([A-Z0-9]{16})\b`)},
-	{"a Discord bot token", false,
-		regexp.MustCompile(`\b[MNO]([A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})`)},
-	{"a signed token (JWT)", true,
-		regexp.MustCompile(`\beyJ([A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`)},
+	{
+		"a Discord bot token", false,
+		regexp.MustCompile(`\b[MNO]([A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})`),
+	},
+	{
+		"a signed token (JWT)", true,
+		regexp.MustCompile(`\beyJ([A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`),
+	},
 	{"a private key", false, regexp.MustCompile(`-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----()`)},
 	{"an age secret key", false, regexp.MustCompile(`\bAGE-SECRET-KEY-1([A-Z0-9]{20,})`)},
 	{"a password in an address", true, regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@${}]{3,})@`)},

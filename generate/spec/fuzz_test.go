@@ -171,8 +171,10 @@ func addSeed(f *testing.F, o Options) {
 
 // FuzzYAML proves that no YAML text panics, and that what is read is what JSON could have said.
 func FuzzYAML(f *testing.F) {
-	for _, s := range []string{"a: 1\nb: [x, 'y']\n", "&a [*a]", "? [x]\n: y", "a: !!binary x",
-		"- 0x1F\n- .inf\n- 1e3\n", "\"\\x00\": 1", "a: *b"} {
+	for _, s := range []string{
+		"a: 1\nb: [x, 'y']\n", "&a [*a]", "? [x]\n: y", "a: !!binary x",
+		"- 0x1F\n- .inf\n- 1e3\n", "\"\\x00\": 1", "a: *b",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -205,8 +207,10 @@ func FuzzValue(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for i, s := range []string{"5m", "/srv/x", "/etc", "x\ny", "{{project}}", "Mon..Fri 10:00", "4G", "200%", "a b",
-		"-1", "sk-ant-0123456789", "\u202e", "%n$(id)`", "*"} {
+	for i, s := range []string{
+		"5m", "/srv/x", "/etc", "x\ny", "{{project}}", "Mon..Fri 10:00", "4G", "200%", "a b",
+		"-1", "sk-ant-0123456789", "\u202e", "%n$(id)`", "*",
+	} {
 		f.Add(uint(i), s, i%2 == 0)
 	}
 	f.Fuzz(func(t *testing.T, where uint, value string, asKey bool) {

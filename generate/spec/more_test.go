@@ -81,14 +81,18 @@ func TestPlacesAreShownAsGiven(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "sub/lib"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"sub/fleet.jsonnet": "(import 'x.libsonnet') + {}",
-		"sub/lib/x.libsonnet": "{ a: b }"} {
+	for name, text := range map[string]string{
+		"sub/fleet.jsonnet":   "(import 'x.libsonnet') + {}",
+		"sub/lib/x.libsonnet": "{ a: b }",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := Load(context.Background(), Options{Dir: dir, File: "sub/fleet.jsonnet", JPath: []string{"sub/lib",
-		"sub/none"}})
+	_, err := Load(context.Background(), Options{Dir: dir, File: "sub/fleet.jsonnet", JPath: []string{
+		"sub/lib",
+		"sub/none",
+	}})
 	if err == nil || !strings.HasPrefix(err.Error(), "sub/lib/x.libsonnet:1:6: unknown variable: b") {
 		t.Errorf("error %v", err)
 	}

@@ -99,7 +99,7 @@ func (s *schemas) at(pointer string) map[string]any {
 	if plain, err := url.PathUnescape(pointer); err == nil {
 		pointer = plain
 	}
-	var v = s.raw
+	v := s.raw
 	for step := range strings.SplitSeq(strings.Trim(pointer, "/"), "/") {
 		m, ok := v.(map[string]any)
 		if ok && step != "" {

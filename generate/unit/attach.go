@@ -35,7 +35,9 @@ func (b *builder) attach(a *model.Agent) {
 	b.environment(s, a)
 	b.record(s)
 	b.assert(s, a, box{})
-	s.Exec("ExecStart", Command{Argv: []string{"/usr/bin/tmux", "-N", "-S", b.m.AgentOwn(a.Key) + "/tmux",
-		"attach-session"}})
+	s.Exec("ExecStart", Command{Argv: []string{
+		"/usr/bin/tmux", "-N", "-S", b.m.AgentOwn(a.Key) + "/tmux",
+		"attach-session",
+	}})
 	b.extras(u, a, "Service")
 }

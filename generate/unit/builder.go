@@ -24,8 +24,10 @@ type builder struct {
 }
 
 func newBuilder(m *model.Fleet, t *artifact.Tree) *builder {
-	b := &builder{m: m, t: t, stored: map[artifact.Path]string{}, byName: map[string]artifact.File{}, names: map[string][]string{},
-		shared: sharedSources(m)}
+	b := &builder{
+		m: m, t: t, stored: map[artifact.Path]string{}, byName: map[string]artifact.File{}, names: map[string][]string{},
+		shared: sharedSources(m),
+	}
 	b.own = Scripts()
 	for i := range m.Agents {
 		if a := &m.Agents[i]; a.Enabled {

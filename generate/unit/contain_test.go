@@ -283,8 +283,10 @@ func TestMachineFailOpen(t *testing.T) {
 		{"lead", "ProtectProc=default", "/proc must hide the processes of others"},
 		{"lead", "ProtectSystem=no", "/ must be read-only"},
 		{"lead", "ProtectHome=no", "/home must be read-only"},
-		{"lead", "TemporaryFileSystem=\nTemporaryFileSystem=/run:ro /etc:ro /var:ro /var/tmp",
-			"/tmp must be a tmpfs of limited size"},
+		{
+			"lead", "TemporaryFileSystem=\nTemporaryFileSystem=/run:ro /etc:ro /var:ro /var/tmp",
+			"/tmp must be a tmpfs of limited size",
+		},
 		{"lead", "CapabilityBoundingSet=CAP_CHOWN", "CapBnd: must be"},
 		{"lead", "AmbientCapabilities=CAP_CHOWN\nCapabilityBoundingSet=CAP_CHOWN", "CapEff: must be"},
 		{"lead", "SupplementaryGroups=audio", "Groups must be"},

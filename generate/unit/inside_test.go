@@ -82,8 +82,10 @@ func needs() map[string][]string {
 		"node":   {"node", "-e", "console.log(os.cpus().length > 0, Object.keys(os.networkInterfaces()).length > 0)"},
 		"git":    {"sh", "-c", allow + git + " && git log --format='%an <%ae>'"},
 		"verify": {"sh", "-c", allow + git + " && git log -1 --format=%G?"},
-		"tmux": {"sh", "-c",
-			"tmux -S $FLEET_OWN/tmux new-session -d 'while read l; do echo \"echo: $l\"; done' && tmux -S $FLEET_OWN/tmux ls"},
+		"tmux": {
+			"sh", "-c",
+			"tmux -S $FLEET_OWN/tmux new-session -d 'while read l; do echo \"echo: $l\"; done' && tmux -S $FLEET_OWN/tmux ls",
+		},
 		"id":        {"id"},
 		"sudo":      {"sudo", "-n", "/usr/bin/id", "-u"},
 		"sudo bad":  {"sudo", "-n", "/usr/bin/id"},
@@ -163,8 +165,10 @@ func attempts() map[string]func() error {
 		"raw": {unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW}, "raw6": {unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_RAW},
 		"ping socket": {unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_ICMP}, "smc": {unix.AF_SMC, unix.SOCK_STREAM, 0},
 		"bluetooth": {unix.AF_BLUETOOTH, unix.SOCK_RAW, 0}, "alg": {unix.AF_ALG, unix.SOCK_SEQPACKET, 0},
-		"xdp": {unix.AF_XDP, unix.SOCK_RAW, 0}, "tipc": {unix.AF_TIPC, unix.SOCK_STREAM, 0}, "can": {unix.AF_CAN,
-			unix.SOCK_RAW, 1},
+		"xdp": {unix.AF_XDP, unix.SOCK_RAW, 0}, "tipc": {unix.AF_TIPC, unix.SOCK_STREAM, 0}, "can": {
+			unix.AF_CAN,
+			unix.SOCK_RAW, 1,
+		},
 		"kcm": {unix.AF_KCM, unix.SOCK_DGRAM, 0}, "rds": {unix.AF_RDS, unix.SOCK_SEQPACKET, 0},
 	} {
 		all["socket "+name] = func() error {
@@ -192,8 +196,10 @@ func attempts() map[string]func() error {
 			all["list "+path] = func() error { _, err := os.ReadDir(path); return err }
 		}
 	}
-	for _, path := range []string{"/etc/shadow", "/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/vsock",
-		"/proc/kcore", "/proc/kmsg", "/proc/1/environ"} {
+	for _, path := range []string{
+		"/etc/shadow", "/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", "/dev/vsock",
+		"/proc/kcore", "/proc/kmsg", "/proc/1/environ",
+	} {
 		all["read "+path] = func() error { return closing(os.Open(path)) }
 	}
 	for _, dir := range []string{

@@ -30,22 +30,36 @@ func TestRenderRefuses(t *testing.T) {
 		{"newline in a name", func(a *model.Agent) { a.Name = "a\nExecStart=/bin/sh" }, "agents.lead", "control character"},
 		{"NUL in a variable", func(a *model.Agent) { a.Env["X"] = "a\x00b" }, "agents.lead.env.X", "control character"},
 		{"bad UTF-8", func(a *model.Agent) { a.Env["X"] = "\xff" }, "agents.lead.env.X", "valid UTF-8"},
-		{"long variable", func(a *model.Agent) { a.Env["X"] = strings.Repeat("x", 2100) }, "agents.lead.env",
-			"at most 2047 bytes"},
+		{
+			"long variable", func(a *model.Agent) { a.Env["X"] = strings.Repeat("x", 2100) }, "agents.lead.env",
+			"at most 2047 bytes",
+		},
 		{"variable's name", func(a *model.Agent) { a.Env["-S"] = "x" }, "agents.lead.env.-S", "variable name"},
-		{"mount in a home", mounts(fleet.Mount{Source: "/srv/x", Target: "/home/demo-lead/x"}),
-			"agents.lead.mounts[0].target", "must not meet"},
-		{"mount over a home", mounts(fleet.Mount{Source: "/srv/x", Target: "/home"}),
-			"agents.lead.mounts[0].target", "must not meet"},
-		{"mount in /tmp", mounts(fleet.Mount{Source: "/srv/x", Target: "/tmp/x"}), "agents.lead.mounts[0].target",
-			"must not meet"},
-		{"mount over /etc", mounts(fleet.Mount{Source: "/srv/x", Target: "/etc/claude-code"}),
-			"agents.lead.mounts[0].target", "must not meet"},
+		{
+			"mount in a home", mounts(fleet.Mount{Source: "/srv/x", Target: "/home/demo-lead/x"}),
+			"agents.lead.mounts[0].target", "must not meet",
+		},
+		{
+			"mount over a home", mounts(fleet.Mount{Source: "/srv/x", Target: "/home"}),
+			"agents.lead.mounts[0].target", "must not meet",
+		},
+		{
+			"mount in /tmp", mounts(fleet.Mount{Source: "/srv/x", Target: "/tmp/x"}), "agents.lead.mounts[0].target",
+			"must not meet",
+		},
+		{
+			"mount over /etc", mounts(fleet.Mount{Source: "/srv/x", Target: "/etc/claude-code"}),
+			"agents.lead.mounts[0].target", "must not meet",
+		},
 		{"mount at /", mounts(fleet.Mount{Source: "/srv/x", Target: "/"}), "agents.lead.mounts[0].target", "must not meet"},
-		{"source in a home", mounts(fleet.Mount{Source: "/home/demo-worker/x", Target: "/mnt/x"}),
-			"agents.lead.mounts[0].source", "agents can write"},
-		{"source in /run/fleet", mounts(fleet.Mount{Source: "/run/fleet/demo", Target: "/mnt/x"}),
-			"agents.lead.mounts[0].source", "agents can write"},
+		{
+			"source in a home", mounts(fleet.Mount{Source: "/home/demo-worker/x", Target: "/mnt/x"}),
+			"agents.lead.mounts[0].source", "agents can write",
+		},
+		{
+			"source in /run/fleet", mounts(fleet.Mount{Source: "/run/fleet/demo", Target: "/mnt/x"}),
+			"agents.lead.mounts[0].source", "agents can write",
+		},
 		{
 			"source in a shared folder",
 			mounts(fleet.Mount{Source: "/srv/x", Target: "/mnt/x"}, fleet.Mount{Source: "/srv/x/y", Target: "/mnt/y"}),
@@ -53,8 +67,10 @@ func TestRenderRefuses(t *testing.T) {
 		},
 		{
 			"targets that meet",
-			mounts(fleet.Mount{Source: "/srv/x", Target: "/mnt/x", RO: true}, fleet.Mount{Source: "/srv/y",
-				Target: "/mnt/x/y", RO: true}),
+			mounts(fleet.Mount{Source: "/srv/x", Target: "/mnt/x", RO: true}, fleet.Mount{
+				Source: "/srv/y",
+				Target: "/mnt/x/y", RO: true,
+			}),
 			"agents.lead.mounts[1].target", "must not meet",
 		},
 		{"relative source", mounts(fleet.Mount{Source: "srv", Target: "/mnt/x"}), "agents.lead.mounts[0]", "absolute"},
@@ -65,8 +81,10 @@ func TestRenderRefuses(t *testing.T) {
 		{"swallowed line", service("Nice", `5\`), "agents.lead.systemd.Service.Nice", "backslash"},
 		{"no size for /tmp", func(a *model.Agent) { a.Limits.Tmp = 0 }, "agents.lead.limits.tmp", "must be set"},
 		{"no limit of memory", func(a *model.Agent) { a.Limits.Memory = 0 }, "agents.lead.limits.memory", "must be set"},
-		{"sudo in a namespace", func(a *model.Agent) { a.Sudo = []string{"/bin/true"} }, "agents.lead.sudo",
-			"isolation user"},
+		{
+			"sudo in a namespace", func(a *model.Agent) { a.Sudo = []string{"/bin/true"} }, "agents.lead.sudo",
+			"isolation user",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

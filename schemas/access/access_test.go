@@ -32,8 +32,10 @@ func TestCompare(t *testing.T) {
 		{"mount elsewhere", func(a *manifest.Agent) { a.Mounts = []string{"/srv /data ro"} }, "sees the host's folder /srv /data (ro)", ""},
 		{"unsafe", func(a *manifest.Agent) { a.Unsafe = []string{"PrivateNetwork=no"} }, "loosened: PrivateNetwork=no", ""},
 		{"ports", func(a *manifest.Agent) { a.Ports = "2000-2001" }, "has loopback ports 2000-2001 instead of none", ""},
-		{"permissions", func(a *manifest.Agent) { a.PermissionMode = "bypassPermissions" },
-			"permission mode bypassPermissions instead of plan", ""},
+		{
+			"permissions", func(a *manifest.Agent) { a.PermissionMode = "bypassPermissions" },
+			"permission mode bypassPermissions instead of plan", "",
+		},
 		{"signing", func(a *manifest.Agent) { a.Signing = true }, "signs commits with a key of its own", ""},
 		{"more memory", func(a *manifest.Agent) { a.Limits["memory"] = "2048" }, "limit of memory: 2048 instead of 1024", ""},
 		{"less memory", func(a *manifest.Agent) { a.Limits["memory"] = "512" }, "", "limit of memory: 512 instead of 1024"},

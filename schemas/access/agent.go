@@ -39,7 +39,8 @@ func (c *Changes) agent(key string, old, next *manifest.Agent) {
 	c.ports(key, old.Ports, next.Ports)
 	if old.Signing != next.Signing {
 		c.change(next.Signing, key, "signing", "%s with a key of its own", map[bool]string{
-			true: "signs commits", false: "no longer signs commits"}[next.Signing])
+			true: "signs commits", false: "no longer signs commits",
+		}[next.Signing])
 	}
 	if runs {
 		c.limits(key, old.Limits, next.Limits)

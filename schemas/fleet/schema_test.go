@@ -222,8 +222,10 @@ func TestForms(t *testing.T) {
 
 // The schema's patterns and the Go parsers take the same texts.
 func FuzzDuration(f *testing.F) {
-	for _, s := range []string{"5m", "1h30m", "45s", "", "5 minutes", "1d2h3m4s", "0s", "m", "999999d", "1m1h", "-1s",
-		"1.5h", "٣m", "5m\n"} {
+	for _, s := range []string{
+		"5m", "1h30m", "45s", "", "5 minutes", "1d2h3m4s", "0s", "m", "999999d", "1m1h", "-1s",
+		"1.5h", "٣m", "5m\n",
+	} {
 		f.Add(s)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(fleet.Schema))

@@ -19,8 +19,10 @@ func newSealed() *sealed {
 	m := t.Manifest
 	m.Users = []manifest.User{{Name: "demo-lead", UID: 70001, Home: "/home/demo-lead", Agent: "lead"}}
 	m.Groups = []string{"fleet-operators"}
-	m.Agents = []manifest.Agent{{Key: "lead", Name: "Atlas", User: "demo-lead", Unit: "fleet-demo-lead.service", Enabled: true,
-		Isolation: "namespace", Harness: "demo", OnChange: manifest.OnChangeGraceful, Session: 7200}}
+	m.Agents = []manifest.Agent{{
+		Key: "lead", Name: "Atlas", User: "demo-lead", Unit: "fleet-demo-lead.service", Enabled: true,
+		Isolation: "namespace", Harness: "demo", OnChange: manifest.OnChangeGraceful, Session: 7200,
+	}}
 	t.Unit("fleet-demo.target", "", "", "[Unit]\n")
 	t.Unit("fleet-demo-lead.service", "lead", manifest.OnChangeGraceful, "[Unit]\n")
 	t.Link("units/multi-user.target.wants/fleet-demo.target", "../fleet-demo.target")

@@ -50,7 +50,9 @@ func Parse(b []byte) (*Manifest, error) {
 
 func refuse(format string, args ...any) error {
 	var r report.Report
-	r.Add(report.Entry{Where: FileName, Message: fmt.Sprintf(format, args...),
-		Hint: "build the generation again with this version: fleet build"})
+	r.Add(report.Entry{
+		Where: FileName, Message: fmt.Sprintf(format, args...),
+		Hint: "build the generation again with this version: fleet build",
+	})
 	return r.Err()
 }

@@ -31,8 +31,10 @@ func TestVerifyDamaged(t *testing.T) {
 		"content": {overwrite("agents/lead/run", "#!/bin/xx\n"), []string{"agents/lead/run: must have the content"}},
 		"size":    {overwrite("agents/lead/run", "longer than before"), []string{"agents/lead/run: must have 10 bytes"}},
 		"emptied": {overwrite("units/fleet-demo.target", ""), []string{"units/fleet-demo.target: must have 7 bytes, has 0"}},
-		"mode": {func(t *testing.T, d string) { must(t, os.Chmod(d+"/sudoers.d/demo", os.ModeSetuid|0o440)) },
-			[]string{"sudoers.d/demo: must have mode 0440, has 4440"}},
+		"mode": {
+			func(t *testing.T, d string) { must(t, os.Chmod(d+"/sudoers.d/demo", os.ModeSetuid|0o440)) },
+			[]string{"sudoers.d/demo: must have mode 0440, has 4440"},
+		},
 		"missing": {func(t *testing.T, d string) { must(t, os.Remove(d+"/sudoers.d/demo")) }, []string{"sudoers.d/demo: is missing"}},
 		"added":   {overwrite("units/fleet-demo-x.service", ""), []string{"units/fleet-demo-x.service: is not listed"}},
 		"newline": {overwrite("units/a\nb", ""), []string{`units/a\nb: is not listed`}},

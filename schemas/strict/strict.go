@@ -62,8 +62,10 @@ func (r *reader) syntax(err error) error {
 	switch {
 	case errors.As(err, &at):
 		before := r.data[:min(max(int(at.Offset), 0), len(r.data))]
-		return &Error{Line: 1 + bytes.Count(before, []byte("\n")), Message: "is not JSON: " + at.Error(),
-			Hint: "JSON has no comments and no comma before a closing bracket"}
+		return &Error{
+			Line: 1 + bytes.Count(before, []byte("\n")), Message: "is not JSON: " + at.Error(),
+			Hint: "JSON has no comments and no comma before a closing bracket",
+		}
 	case errors.Is(err, io.EOF) && len(bytes.TrimSpace(r.data)) == 0:
 		return &Error{Message: "is empty"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

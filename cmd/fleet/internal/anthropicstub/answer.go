@@ -17,8 +17,10 @@ type answer struct{ model, text, command string }
 
 func (a answer) content() map[string]any {
 	if a.command != "" {
-		return map[string]any{"type": "tool_use", "id": "toolu_standin", "name": "Bash",
-			"input": map[string]any{"command": a.command, "description": "asked for by the prompt"}}
+		return map[string]any{
+			"type": "tool_use", "id": "toolu_standin", "name": "Bash",
+			"input": map[string]any{"command": a.command, "description": "asked for by the prompt"},
+		}
 	}
 	return map[string]any{"type": "text", "text": a.text}
 }
@@ -31,10 +33,14 @@ func (a answer) stopReason() string {
 }
 
 func (a answer) message(content []any, stop any) map[string]any {
-	return map[string]any{"id": "msg_standin", "type": "message", "role": "assistant", "model": a.model,
+	return map[string]any{
+		"id": "msg_standin", "type": "message", "role": "assistant", "model": a.model,
 		"content": content, "stop_reason": stop, "stop_sequence": nil,
-		"usage": map[string]any{"input_tokens": InputTokens, "output_tokens": OutputTokens,
-			"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}}
+		"usage": map[string]any{
+			"input_tokens": InputTokens, "output_tokens": OutputTokens,
+			"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+		},
+	}
 }
 
 // full is the answer to a request without streaming.
@@ -51,7 +57,8 @@ func (a answer) stream(w http.ResponseWriter) {
 	event(w, "content_block_stop", map[string]any{"index": 0})
 	event(w, "message_delta", map[string]any{
 		"delta": map[string]any{"stop_reason": a.stopReason(), "stop_sequence": nil},
-		"usage": map[string]any{"output_tokens": OutputTokens}})
+		"usage": map[string]any{"output_tokens": OutputTokens},
+	})
 	event(w, "message_stop", map[string]any{})
 }
 
