@@ -24,6 +24,9 @@ type Holder struct {
 	Target string // id of the generation that is switched to, "" if none
 }
 
+// Look is what a holder does that lets go at once: it only wants to know who else is at work.
+const Look = "look"
+
 // Busy is the error of a lock that another process holds.
 type Busy struct {
 	Path   string
@@ -43,12 +46,24 @@ func (b *Busy) Error() string {
 	return s
 }
 
-// Lock takes the project's lock, or gives a *Busy at once.
+// Who only looks, and who has not yet written what for, lets go of the lock or says so within a moment.
+const (
+	lookTime  = 2 * time.Second
+	lookPause = 10 * time.Millisecond
+)
+
+// Lock takes the project's lock, or gives a *Busy where somebody is at work.
 func (p *Profile) Lock(h Holder) (*Lock, error) {
 	if err := p.mkdir(p.at("/run/fleet"), 0o755); err != nil {
 		return nil, err
 	}
-	return acquire(p.LockFile(), h)
+	for end := time.Now().Add(lookTime); ; time.Sleep(lookPause) {
+		l, err := acquire(p.LockFile(), h)
+		var busy *Busy
+		if !errors.As(err, &busy) || busy.Holder.PID != 0 && busy.Holder.What != Look || time.Now().After(end) {
+			return l, err
+		}
+	}
 }
 
 // LockStore takes the host-wide lock of the store, and waits for it as long as ctx allows.

@@ -70,7 +70,7 @@ func (a *app) current(command string) (detach.Dir, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	lock, err := a.host(project).Lock(profile.Holder{PID: os.Getpid(), What: "look"})
+	lock, err := a.host(project).Lock(profile.Holder{PID: os.Getpid(), What: profile.Look})
 	if err == nil {
 		err = errors.Join(lock.Release(), errors.New("no switch is under way"))
 		return "", "", withStatus(exitRefused, err)
