@@ -65,6 +65,9 @@ func (h *host) mkdir(path string) {
 func (h *host) write(path, text string) {
 	h.t.Helper()
 	h.mkdir(filepath.Dir(path))
+	// A process that another test forks meanwhile would hold the file open, and running it would fail: text file busy.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(h.at(path), []byte(text), 0o700); err != nil {
 		h.t.Fatal(err)
 	}

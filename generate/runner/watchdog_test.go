@@ -239,6 +239,14 @@ func TestWatchdogRestartsTheStalled(t *testing.T) {
 	}
 }
 
+// at4 sets the heartbeat to a time that no date of four digits can name.
+func (d dog) at4(run int) {
+	at := time.Unix(900000000000+int64(run), 0)
+	if err := os.Chtimes(d.at(d.own("beat")), at, at); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // still sets the time of whatever is there, without following it.
 func (d dog) still() {
 	exec.Command("touch", "-h", "-d", "@1700000000", d.at(d.own("beat"))).Run() //nolint:errcheck // seen by the test
@@ -354,9 +362,13 @@ func TestE31WatchdogReadsNothingOfAgents(t *testing.T) {
 
 func TestWatchdogDisk(t *testing.T) {
 	t.Parallel()
-	d := newDog(t, func(m *model.Fleet) { m.Agents[0].Limits.Disk = 1 << 20 })
+	d := newDog(t, func(m *model.Fleet) { m.Agents[0].Limits.Disk = 64 << 40 })
+	d.write("/bin/du", "#!/bin/sh\necho 70000000000000 total\n")
+	d.beat(1)
 	said, did := d.run()
 	d.expect("little", said+did)
+	os.Remove(d.at("/bin/du"))
+	d = newDog(t, func(m *model.Fleet) { m.Agents[0].Limits.Disk = 1 << 20 })
 	d.write("/home/demo-lead/big", strings.Repeat("x", 2<<20))
 	said, did = d.run()
 	d.expect("too much", said, "<3>fleet demo: ALERT: agent lead is stopped: it uses ", " bytes of disk, its limit is 1048576")

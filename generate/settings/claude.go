@@ -53,6 +53,11 @@ const (
 // hookTimeout is far more than any of the commands needs, in seconds.
 const hookTimeout = 10
 
+// signsOfLife are the events of a session that goes on.
+var signsOfLife = []string{
+	"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "SubagentStop", "PreCompact",
+}
+
 func claudeCode(a *model.Agent, keep time.Duration) (string, error) {
 	s := claudeSettings{
 		Permissions: claudePermissions{
@@ -65,7 +70,7 @@ func claudeCode(a *model.Agent, keep time.Duration) (string, error) {
 		Env:                             a.Harness.Env,
 		Hooks:                           map[string][]claudeHook{},
 	}
-	for _, event := range []string{"SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "SubagentStop", "PreCompact"} {
+	for _, event := range signsOfLife {
 		s.hook(event, beat)
 	}
 	s.hook("Stop", turn)

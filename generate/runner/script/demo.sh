@@ -39,7 +39,8 @@ leave() {
 	say "I wrote journal.txt in $PWD: $(wc -l <journal.txt) lines."
 	command -v git >/dev/null || return 0
 	[ -e .git ] || git init -q . || return 1
-	git add journal.txt && git commit -q -m "Session ${FLEET_SESSION:-0}" && say "I committed it: $(git log -1 --format='%h by %an')."
+	git add journal.txt && git commit -q -m "Session ${FLEET_SESSION:-0}" &&
+		say "I committed it: $(git log -1 --format='%h by %an')."
 }
 
 # Does what the lines of the prompt say that are meant for it.

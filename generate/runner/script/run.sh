@@ -105,9 +105,9 @@ session() {
 }
 
 record() {
+	ended=$(date -u +%Y-%m-%dT%H:%M:%SZ) used=$("$tool_usage" "$report" "$log")
 	printf '{"n":%s,"kind":"%s"%s%s,"start":"%s","end":"%s","result":"%s","exit":%s%s}\n' "$number" "$kind" "$job_field" \
-		"$prompt_field" "$began" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$FLEET_RESULT" "$exit_code" "$("$tool_usage" "$report" "$log")" \
-		>>"$records/sessions.jsonl" || trouble disk
+		"$prompt_field" "$began" "$ended" "$FLEET_RESULT" "$exit_code" "$used" >>"$records/sessions.jsonl" || trouble disk
 	"$tool_prune" "$records/sessions.jsonl" "$logs" "$keep"
 	say "$kind $number: $FLEET_RESULT"
 }

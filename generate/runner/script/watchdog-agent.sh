@@ -100,7 +100,10 @@ running() {
 	fi
 	stored "$key.limit"
 	case $word in
-	limit-*) [ "$value" = "${word#limit-}" ] || { store "$key.limit" "${word#limit-}" && say 3 "ALERT: agent $key waits: $reason"; } ;;
+	limit-*)
+		[ "$value" = "${word#limit-}" ] || say 3 "ALERT: agent $key waits: $reason"
+		store "$key.limit" "${word#limit-}"
+		;;
 	*) rm -f "$notes/$key.limit" ;;
 	esac
 }

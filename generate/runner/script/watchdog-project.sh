@@ -10,7 +10,8 @@ describe() {
 		session_json=",\"session\":{\"n\":$number,\"kind\":\"session\",\"start\":\"$(seconds "$began")\"}"
 	fi
 	agents_json="$agents_json${agents_json:+,}
-    {\"key\":\"$key\",\"user\":\"$user\",\"unit\":\"$unit\",\"state\":\"$condition\"$reason_json$session_json$beat_json,\"healthy\":$fit}"
+    {\"key\":\"$key\",\"user\":\"$user\",\"unit\":\"$unit\",\"state\":\"$condition\"$reason_json$session_json$beat_json,
+     \"healthy\":$fit}"
 }
 
 # verdict STATUS SUBJECT TEXT: what is so of a part of the project that is no agent.
@@ -57,13 +58,18 @@ kills() {
 measure() {
 	deadline=$((now + 120))
 	last=$(cat "$notes/measured" 2>/dev/null)
+	turn=$(printf '%s\n' "$agents" | awk -v last="$last" '
+		{ line[NR] = $0 }
+		$1 == last { at = NR }
+		END { for (i = 1; i <= NR; i++) print line[(at + i - 1) % NR + 1] }')
 	while read -r key unit user limit; do
 		if [ "$limit" -eq 0 ] || [ -e "$state/stopped/$key" ]; then continue; fi
 		left=$((deadline - $(date +%s)))
 		[ "$left" -ge 5 ] || return 0
-		used=$(timeout "$((left < 60 ? left : 60))" nice -n 19 du -scxB1 -- "/home/$user" "$state/records/$key" 2>/dev/null | awk 'END { print $1 }')
+		used=$(timeout "$((left < 60 ? left : 60))" nice -n 19 du -scxB1 -- "/home/$user" "$state/records/$key" 2>/dev/null |
+			awk 'END { print $1 }')
 		store measured "$key"
-		if ! digits "$used"; then
+		if [ -z "${used##*[!0-9]*}" ]; then
 			bad "$key.disk" "the files of agent $key cannot be counted in a minute"
 			[ "$failed" -lt "$alert_after" ] || halt 'its files cannot be counted'
 		elif [ "$used" -gt "$limit" ]; then
@@ -72,7 +78,7 @@ measure() {
 			good "$key.disk" "the disk use of agent $key"
 		fi
 	done <<-END
-		$(printf '%s\n' "$agents" | awk -v last="$last" '{ line[NR] = $0 } $1 == last { at = NR } END { for (i = 1; i <= NR; i++) print line[(at + i - 1) % NR + 1] }')
+		$turn
 	END
 }
 

@@ -12,6 +12,7 @@ mkdir -p "$notes" || exit 1
 now=$(date +%s)
 
 say() { printf '<%s>fleet %s: %s\n' "$1" "$project" "$2"; } # journald reads the priority from the line's begin
+# Eleven digits are more than any number or time here has, and the longest time that a date can be made of.
 digits() { case $1 in '' | *[!0-9]* | ????????????*) return 1 ;; esac }
 stored() { value=0 && [ ! -f "$notes/$1" ] || read -r value <"$notes/$1" && digits "$value" || value=0; }
 store() { printf '%s\n' "$2" >"$notes/$1"; }
