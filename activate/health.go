@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fleet/activate/journal"
 	"fleet/activate/plan"
 	"fleet/activate/probe"
 	"fleet/activate/safefile"
@@ -63,8 +64,8 @@ func agentKeys(agents []manifest.Agent) string {
 
 // watch is a unit that must stay as it is.
 type watch struct {
-	unit       string
-	invocation string
+	unit     string
+	restarts int // how many by systemd itself were looked into
 }
 
 // watched returns the services that this switch started and that run on. A service that ended well by itself, and one
@@ -82,22 +83,30 @@ func (r *run) watched(ctx context.Context) ([]watch, error) {
 		if u.ActiveState == "inactive" && u.Result == "success" {
 			continue
 		}
-		out = append(out, watch{unit: job.Unit, invocation: u.InvocationID})
+		out = append(out, watch{unit: job.Unit})
 	}
 	return out, nil
 }
 
-// stillUp reports the first watched unit that failed or that systemd had to start again. A service that exits 0 and is
-// started again by Restart= is well.
+// stillUp reports the first watched unit that failed since it was started, be it that systemd has started it again. A
+// service that exits 0 and is started again by Restart= is well.
 func (r *run) stillUp(ctx context.Context, watched []watch) error {
-	for _, w := range watched {
+	for i := range watched {
+		w := &watched[i]
 		u, err := r.host.Systemd.Unit(ctx, w.unit)
 		if err != nil {
 			return err
 		}
 		bad := u.ActiveState == "failed" || u.Result != "success" && u.Result != ""
-		if bad || u.InvocationID != w.invocation && u.NRestarts > 0 && u.ExecMainStatus != 0 {
-			return fmt.Errorf("%s does not stay up (%s, %s)%s", w.unit, u.ActiveState, u.Result,
+		if !bad && u.NRestarts > w.restarts {
+			w.restarts = u.NRestarts
+			journal.Sync(ctx)
+			if bad, err = journal.Failed(ctx, w.unit, r.launched); err != nil {
+				return err
+			}
+		}
+		if bad {
+			return fmt.Errorf("%s does not stay up (%s, %s, %d restarts)%s", w.unit, u.ActiveState, u.Result, u.NRestarts,
 				r.host.Systemd.LastLines(ctx, w.unit))
 		}
 	}

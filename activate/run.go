@@ -51,13 +51,16 @@ type run struct {
 	fresh bool   // to was copied by this run
 	store string // folder of the store that has to's files
 
-	live  map[string]plan.Live
+	live        map[string]plan.Live
+	invocations map[string]string // of the units of live
+
 	plan  *plan.Plan
 	txn   *state.Txn
 	armed bool
 
-	began time.Time
-	took  []detach.Took
+	began    time.Time
+	launched time.Duration // of CLOCK_MONOTONIC, when P10 began to start units
+	took     []detach.Took
 }
 
 func newRun(h Host, d detach.Dir, req detach.Request) *run {

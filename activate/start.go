@@ -25,6 +25,7 @@ func (r *run) startNew(ctx context.Context) error {
 	if err := r.tell(ctx); err != nil {
 		return err
 	}
+	r.launched = systemd.Uptime()
 	jobs := r.plan.Jobs()
 	results := r.do(ctx, append(jobs, r.waits()...))
 	for _, res := range results[len(jobs):] {

@@ -17,12 +17,25 @@ const unitFailure = "d9b373ed55a64feb8242e02dbe79a49c"
 // failureLines bounds what is read: the newest of them tells.
 const failureLines = "10"
 
+// syncTime bounds the wait for the journal, which is over in milliseconds where its disk is well.
+const syncTime = 5 * time.Second
+
+// Sync waits until the journal holds what units have written and systemd has said so far. It is for reading what led to
+// an event that came by another way; where it does not work the journal may lack the last lines.
+func Sync(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "--sync")
+	cmd.Env = environment
+	cmd.Run() //nolint:errcheck // see above
+}
+
 // Failed reports whether systemd said since a time of CLOCK_MONOTONIC that the unit failed. A unit that systemd starts
 // again shows no trace of that but here: its properties are those of the new instance.
 func Failed(ctx context.Context, unit string, since time.Duration) (bool, error) {
 	cmd := exec.CommandContext(ctx, program, "--quiet", "--no-pager", "--boot", "--output=json", "--output-fields=MESSAGE_ID",
 		"--lines="+failureLines, "_PID=1", "MESSAGE_ID="+unitFailure, "UNIT="+unit)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
+	cmd.Env = environment
 	out, err := cmd.Output()
 	if err != nil {
 		return false, fmt.Errorf("read the journal: %s: %w", program, err)

@@ -20,6 +20,9 @@ import (
 // program is named in full: it runs as root.
 const program = "/usr/bin/journalctl"
 
+// environment is all that journalctl is given.
+var environment = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
+
 // systemdUnit is where systemd itself runs: only its records may say that they are about another unit.
 const systemdUnit = "init.scope"
 
@@ -44,7 +47,7 @@ type Query struct {
 // Read calls each for every record, oldest first. An error of each ends it and is returned.
 func Read(ctx context.Context, q Query, each func(Entry) error) error {
 	cmd := exec.CommandContext(ctx, program, q.arguments()...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
+	cmd.Env = environment
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()

@@ -225,6 +225,7 @@ const (
 // LastLines returns the end of the unit's journal, each line on one of its own after a line break; "" where there is
 // none. What units write is untrusted: lines are bounded and escaped.
 func (m *Manager) LastLines(ctx context.Context, unit string) string {
+	journal.Sync(ctx)
 	ctx, cancel := context.WithTimeout(ctx, journalTime)
 	defer cancel()
 	entries, err := journal.Tail(ctx, unit, lastLines)

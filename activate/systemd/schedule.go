@@ -43,12 +43,20 @@ func realtime(v any) time.Time {
 	return time.UnixMicro(int64(usec)).UTC()
 }
 
+// Uptime is the time of CLOCK_MONOTONIC, which systemd and the journal use too.
+func Uptime() time.Duration {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0 // cannot fail, see clock_gettime(2)
+	}
+	return time.Duration(now.Nano())
+}
+
 // sinceBoot reads microseconds of CLOCK_MONOTONIC.
 func sinceBoot(v any) time.Time {
 	usec, ok := v.(uint64)
-	var now unix.Timespec
-	if !ok || usec == 0 || usec > math.MaxInt64 || unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+	if !ok || usec == 0 || usec > math.MaxInt64 {
 		return time.Time{}
 	}
-	return time.Now().Add(time.Duration(usec)*time.Microsecond - time.Duration(now.Nano())).UTC().Round(time.Second)
+	return time.Now().Add(time.Duration(usec)*time.Microsecond - Uptime()).UTC().Round(time.Second)
 }
