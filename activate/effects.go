@@ -31,10 +31,10 @@ func (r *run) makeUsers(ctx context.Context) error {
 // stopOld (P6) stops what goes and what must stop with its old definition: after the reload, systemd would not know
 // ExecStop= of a unit that is gone.
 func (r *run) stopOld(ctx context.Context) error {
-	failed := r.unwilling(ctx, r.do(ctx, r.plan.Stops()))
 	if err := r.host.Systemd.HoldTimers(r.host.Effects, r.plan.Holds()); err != nil {
 		return err
 	}
+	failed := r.unwilling(ctx, r.do(ctx, r.plan.Stops()))
 	for _, unit := range r.forgotten() {
 		if err := r.host.Systemd.ResetFailed(ctx, r.host.Effects, unit); err != nil {
 			return err

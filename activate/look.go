@@ -27,7 +27,9 @@ func (r *run) look(ctx context.Context) (map[string]plan.Live, error) {
 		return nil, err
 	}
 	out := map[string]plan.Live{}
+	r.invocations = map[string]string{}
 	for name, u := range units {
+		r.invocations[name] = u.InvocationID
 		l := plan.Live{
 			LoadState: u.LoadState, ActiveState: u.ActiveState, SubState: u.SubState, Result: u.Result,
 			Fragment: u.Fragment, NeedReload: u.NeedReload, Job: u.Job, Ran: u.Ran,

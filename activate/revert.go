@@ -28,6 +28,9 @@ func (r *run) revert(cause error) detach.Result {
 		r.dropImport()
 		return refused(cause)
 	}
+	if err := r.rearm(ctx); err != nil {
+		r.host.Log("     give the way back its time: %v", err)
+	}
 	if err := r.goBack(ctx); err != nil {
 		return detach.Result{Status: StatusPerson, Message: fmt.Sprintf("%v\nand the way back failed: %v\n"+
 			"  hint: the dead man tries again; see journalctl -u %s", cause, err, r.txn.Timer)}

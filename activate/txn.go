@@ -3,6 +3,7 @@ package activate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"fleet/activate/install"
 	"fleet/activate/plan"
 	"fleet/activate/systemd"
+	"fleet/activate/unitfile"
 	"fleet/schemas/state"
 )
 
@@ -29,7 +31,8 @@ func (r *run) record(context.Context) error {
 		Version: state.TxnVersion, Project: r.req.Project, Nonce: nonce, Action: r.req.Kind, Phase: "P3",
 		From: r.fromNumber(), To: r.to.number, Boot: bootDefault, ID: r.to.manifest.ID, Started: time.Now().UTC(),
 		BootID: boot,
-		Unit:   r.host.Unit, Timer: deadmanName(r.req.Project, nonce), Confirm: r.req.Confirm > 0,
+		Unit:   r.host.Unit, Timer: deadmanName(r.req.Project, nonce), Limit: r.to.manifest.Activation.Job,
+		Confirm: r.req.Confirm > 0,
 	}
 	if r.txn.Revert, err = r.revertList(); err != nil {
 		return err
@@ -66,13 +69,18 @@ func (r *run) revertList() (state.Revert, error) {
 		return out, err
 	}
 	out.Firewall = &state.Firewall{Script: script, File: rules(r.from)}
-	for _, name := range r.from.units.Names() {
-		if name == r.anchor() || !r.ranBefore(name) {
+	for _, name := range slices.Sorted(maps.Keys(r.live)) {
+		if !r.oldHas(name) || name == r.anchor() || !r.ranBefore(name) {
 			continue
 		}
-		out.Units = append(out.Units, state.Restore{
-			Unit: name, Digest: running[name].Digest, Always: r.restartToRevert(name),
-		})
+		if unitfile.Template(name) != "" && !r.touches(name) {
+			continue // somebody started it by hand, and may have ended it since
+		}
+		u := state.Restore{Unit: name, Digest: running[name].Digest}
+		if u.Digest == "" && r.restarts(name) {
+			u.Invocation = r.invocations[name]
+		}
+		out.Units = append(out.Units, u)
 	}
 	return out, nil
 }
@@ -84,14 +92,15 @@ func (r *run) ranBefore(name string) bool {
 	return state == "active" || state == "activating" || state == "reloading"
 }
 
-// restartToRevert reports whether the unit is changed by this switch and nothing is recorded of what it runs: timers,
-// sockets. The firewall is none of them, since its rules come back by themselves.
-func (r *run) restartToRevert(name string) bool {
-	i := slices.IndexFunc(r.plan.Units, func(s plan.Step) bool { return s.Unit == name })
-	if i < 0 || strings.HasSuffix(name, ".service") {
-		return false
-	}
-	return r.plan.Units[i].Action == plan.Restart
+// touches reports whether the switch does anything to the unit, restarts whether it gives it another instance.
+func (r *run) touches(name string) bool {
+	return slices.ContainsFunc(r.plan.Units, func(s plan.Step) bool { return s.Unit == name && s.Touches() })
+}
+
+func (r *run) restarts(name string) bool {
+	return slices.ContainsFunc(r.plan.Units, func(s plan.Step) bool {
+		return s.Unit == name && (s.Action == plan.Restart || s.Action == plan.Graceful)
+	})
 }
 
 // armDeadman (P5) starts the timer that undoes the switch should this process not come to its end.

@@ -16,9 +16,11 @@
 #   boot N                  what `boot` named when the switch began
 #   unit U                  the switch's own unit, killed first                                 (may be missing)
 #   timer T                 the dead man's timer, without suffix; T-guard stands in for it      (may be missing)
+#   limit SECONDS           for a set of jobs, after which what does not stop is killed         (may be missing)
 #   firewall SCRIPT FILE    SCRIPT reload FILE brings the old rules back                        (may be missing)
 #   stop U                  unit that the old generation does not have                          (any number)
 #   run U DIGEST            unit that must run again from the text with that digest             (any number)
+#   keep U INVOCATION       unit that must run again, restarted if this is not its instance     (any number)
 #   start U                 unit that must run again, whatever text it runs from                (any number)
 #   restart U               unit that is restarted in any case                                  (any number)
 #   end                     the list is complete
@@ -40,7 +42,7 @@ export PATH
 lines=$root/var/lib/fleet/$project/txn/$nonce.lines
 result=$root/var/lib/fleet/$project/txn/$nonce.result
 run=$root/run/fleet/$project
-limit=150 # seconds for one set of jobs; systemd's own time limits end a job that hangs before
+limit=150 # seconds for one call of systemctl; systemd's own time limits end a job that hangs before
 
 say() { printf 'fleet revert %s: %s\n' "$project" "$1" >&2; }
 die() {
@@ -66,8 +68,9 @@ check_list() {
 	[ "$(head -n 1 "$lines")" = 'fleet-revert 1' ] || die "$lines has another version: use the tool that wrote it"
 	[ "$(tail -n 1 "$lines")" = end ] || die "$lines is cut off"
 	[ "$(value project) $(value nonce)" = "$project $nonce" ] || die "$lines is of another switch"
-	from=$(value from) to=$(value to) boot=$(value boot)
-	case $from$to$boot in *[!0-9]*) die "$lines has a generation that is no number" ;; esac
+	from=$(value from) to=$(value to) boot=$(value boot) patience=$(value limit)
+	patience=${patience:-$limit}
+	case $from$to$boot$patience in *[!0-9]*) die "$lines has a generation or a limit that is no number" ;; esac
 }
 
 take_lock() {
@@ -85,14 +88,14 @@ committed() {
 	[ "$boot" != "$to" ] && [ "$(readlink "$root/etc/fleet/$project/boot")" = "generations/$to" ]
 }
 
-# split LIST COMMAND... runs the command with the words of the list, all units in one, so that systemd orders their jobs.
-# Unit names hold neither blanks nor patterns.
-split() {
+# each LIST VERB... runs systemctl with the units of the list, all in one, so that systemd orders their jobs. What is not
+# over when its time is goes on without it. Unit names hold neither blanks nor patterns.
+each() {
 	list=$1
 	shift
 	[ -n "$list" ] || return 0
 	# shellcheck disable=SC2086 # split is what is wanted
-	"$@" -- $list
+	timeout -k 5 "$patience" systemctl "$@" -- $list 9>&- </dev/null
 }
 
 # stop_new stops what the old generation does not know. It is called before the reload, while systemd still knows how
@@ -100,8 +103,8 @@ split() {
 stop_new() {
 	new=$(units stop)
 	[ "$from" != 0 ] || new="$new fleet-$project-anchor.service"
-	split "$new" ctl stop 2>/dev/null || split "$new" ctl kill -s KILL 2>/dev/null
-	split "$new" ctl reset-failed 2>/dev/null
+	each "$new" stop 2>/dev/null || each "$new" kill -s KILL 2>/dev/null
+	each "$new" reset-failed 2>/dev/null
 	return 0
 }
 
@@ -146,11 +149,15 @@ runs() {
 	[ "$digest" = "$2" ]
 }
 
+# kept UNIT INVOCATION: it is active, and this instance of it.
+kept() { ctl is-active --quiet -- "$1" && [ "$(ctl show --property=InvocationID --value -- "$1")" = "$2" ]; }
+
 to_start() {
-	while read -r word unit digest; do
+	while read -r word unit what; do
 		case $word in
 		restart) printf '%s\n' "$unit" ;;
-		run | start) runs "$unit" "$digest" || printf '%s\n' "$unit" ;;
+		keep) kept "$unit" "$what" || printf '%s\n' "$unit" ;;
+		run | start) runs "$unit" "$what" || printf '%s\n' "$unit" ;;
 		esac
 	done <"$lines"
 }
@@ -159,13 +166,30 @@ start_old() {
 	rm -f "$run"/*/end # nobody has to make way for the new generation any more
 	ctl stop -- "fleetending-$project-*" 2>/dev/null
 	old=$(to_start)
-	split "$old" ctl reset-failed 2>/dev/null
-	split "$old" ctl restart
+	each "$old" reset-failed 2>/dev/null
+	each "$old" restart && return 0
+	stuck=$(for unit in $old; do ! stopping "$unit" || printf '%s\n' "$unit"; done)
+	[ -n "$stuck" ] || return 0
+	each "$stuck" kill -s KILL
+	each "$stuck" start # waits for the restart that goes on now
 	return 0
 }
 
+# stopping UNIT: it does not come down, and so not up again.
+stopping() { [ "$(ctl show --property=ActiveState --value -- "$1")" = deactivating ]; }
+
+# release_timers gives timers their schedules, which the switch held so that none fires by being started again: a reload
+# reckons from the new start.
+release_timers() {
+	set -- "$root/run/systemd/system/fleet-$project-"*.timer.d/50-fleet-hold.conf
+	[ -e "$1" ] || return 0
+	rm -f "$@"
+	for hold; do rmdir "${hold%/*}" 2>/dev/null; done
+	ctl daemon-reload
+}
+
 failed_units() {
-	units run start restart | while read -r unit; do
+	units run keep start restart | while read -r unit; do
 		! ctl is-failed --quiet -- "$unit" || printf 'failed %s\n' "$unit"
 	done
 }
@@ -195,4 +219,5 @@ old_active || die "cannot move $run/active"
 failed=$failed$(reload)
 stop_new
 start_old
+release_timers
 finish reverted "$failed$(failed_units)"

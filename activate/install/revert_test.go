@@ -35,7 +35,7 @@ func newScene(t *testing.T) *scene {
 	s := &scene{T: t, root: memory(t)}
 	s.l = profile.Layout{Project: "demo", Root: s.root}
 	for _, d := range []string{"bin", "state", "broken", "digests/1", "digests/2", "etc/fleet/demo/generations", "run/fleet/demo/units",
-		"run/fleet/demo/lead", "var/lib/fleet/demo/txn", "var/lib/fleet/store"} {
+		"run/fleet/demo/lead", "var/lib/fleet/demo/txn", "var/lib/fleet/store", "invocations", "run/systemd/system/" + timer + ".d"} {
 		s.must(os.MkdirAll(filepath.Join(s.root, d), 0o755))
 	}
 	s.copy("testdata/systemctl", "bin/systemctl")
@@ -142,6 +142,8 @@ const (
 	fresh  = "fleet-demo-new.service"      // the new generation's only
 	target = "fleet-demo.target"           // runs
 	wall   = "fleet-demo-firewall.service" // runs, was only reloaded
+	net    = "fleet-demo-lead-net.service" // restarted, nothing is recorded of its text
+	other  = "fleet-demo-b-net.service"    // to be restarted, and not yet
 )
 
 // middle is a switch from 1 to 2 that got as far as P10.
@@ -149,7 +151,8 @@ func middle(t *testing.T) *scene {
 	s := newScene(t)
 	s.link("generations/1", "etc/fleet/demo/boot")
 	s.link("/etc/fleet/demo/generations/2", "run/fleet/demo/active")
-	for unit, st := range map[string]string{lead: "active", worker: "active", job: "inactive", timer: "active", fresh: "active", target: "active", wall: "active"} {
+	for unit, st := range map[string]string{lead: "active", worker: "active", job: "inactive", timer: "active", fresh: "active", target: "active", wall: "active",
+		net: "active", other: "active"} {
 		s.put("state/"+unit, st+"\n")
 	}
 	for unit, n := range map[string][2]int{lead: {1, 2}, worker: {1, 1}, job: {1, 1}, wall: {1, 1}} {
@@ -157,13 +160,17 @@ func middle(t *testing.T) *scene {
 		s.put("digests/2/"+unit, digest(n[1]))
 		s.put("run/fleet/demo/units/"+unit, digest(n[1])+" "+digest(0)+"\n")
 	}
+	s.put("invocations/"+net, digest(2))
+	s.put("invocations/"+other, digest(1))
+	s.put("run/systemd/system/"+timer+".d/50-fleet-hold.conf", "")
 	s.put("run/fleet/demo/lead/end", "")
 	s.put("var/lib/fleet/store/x-firewall", `echo "$@" >>"`+s.root+`/firewall"`)
 	s.txn(&state.Txn{From: 1, To: 2, Boot: 1, Unit: "fleetswitch-demo.service", Timer: "fleetdeadman-demo", Revert: state.Revert{
 		Firewall: &state.Firewall{Script: "/var/lib/fleet/store/x-firewall", File: "/etc/fleet/demo/generations/1/nftables/demo.nft"},
 		Stop:     []string{fresh},
 		Units: []state.Restore{{Unit: lead, Digest: digest(1)}, {Unit: worker, Digest: digest(1)}, {Unit: job, Digest: digest(1)},
-			{Unit: wall, Digest: digest(1)}, {Unit: timer, Always: true}, {Unit: target}},
+			{Unit: wall, Digest: digest(1)}, {Unit: timer, Always: true}, {Unit: target},
+			{Unit: net, Invocation: digest(1)}, {Unit: other, Invocation: digest(1)}},
 	}})
 	return s
 }
@@ -174,7 +181,7 @@ func (s *scene) whole(when string) {
 	if got := s.active(); got != "/etc/fleet/demo/generations/1" {
 		s.Errorf("%s: active -> %s", when, got)
 	}
-	want := map[string]string{lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active",
+	want := map[string]string{lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active", net: "active", other: "active",
 		"fleetswitch-demo.service": "inactive", "fleetdeadman-demo.timer": "inactive", "fleetdeadman-demo-guard.timer": "inactive"}
 	if d := cmp.Diff(want, s.states()); d != "" {
 		s.Errorf("%s: %s", when, d)
@@ -192,7 +199,7 @@ func (s *scene) whole(when string) {
 		s.Errorf("%s: the agent is still told to make way", when)
 	}
 	for _, line := range strings.Split(s.get("log"), "\n") {
-		if strings.HasPrefix(line, "restart") && (strings.Contains(line, worker) || strings.Contains(line, wall)) {
+		if strings.HasPrefix(line, "restart") && (strings.Contains(line, worker) || strings.Contains(line, wall) || strings.Contains(line, other)) {
 			s.Errorf("%s: an unchanged unit was restarted: %s", when, line)
 		}
 	}
@@ -204,6 +211,9 @@ func TestRevert(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	s.whole("once")
+	if held, _ := filepath.Glob(s.root + "/run/systemd/system/*"); len(held) > 0 {
+		t.Errorf("a timer is held: %s", held)
+	}
 	log := strings.Split(s.get("log"), "\n")
 	if log[0] != "kill -s KILL -- fleetswitch-demo.service" {
 		t.Errorf("the switch must be killed first: %q", log[0])
@@ -214,6 +224,9 @@ func TestRevert(t *testing.T) {
 	}
 	if !slices.Contains(log, "stop -- fleetending-demo-*") {
 		t.Error("what ends agents at their boundary goes on")
+	}
+	if !slices.ContainsFunc(log, func(l string) bool { return strings.HasPrefix(l, "restart") && strings.Contains(l, net) }) {
+		t.Error("what runs the new text unrecorded goes on with it")
 	}
 	// A systemctl that outlives a killed script must not keep the next one from the lock.
 	if slices.Contains(log, "has the lock") {
@@ -340,7 +353,7 @@ func TestRevertReloadFails(t *testing.T) {
 	if status := s.run(); status != 3 {
 		t.Errorf("status %d", status)
 	}
-	if n := strings.Count(s.get("log"), "daemon-reload"); n != 3 {
+	if n := strings.Count(s.get("log"), "daemon-reload"); n != 3+1 { // three tries, and one for the timer that is held
 		t.Errorf("%d reloads", n)
 	}
 	if got := s.get("var/lib/fleet/demo/txn/" + nonce + ".result"); !strings.HasPrefix(got, "reverted\nfailed fleet-demo-anchor.service") {

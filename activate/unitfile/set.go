@@ -17,6 +17,7 @@ type Set struct {
 	requires  map[string][]string // NAME.requires/ alone
 	merged    map[string]Unit     // every fragment with its drop-ins
 	starters  map[string][]string // triggered unit to the sockets, timers and paths that start it
+	instances []string            // instances of templates that a link of a folder pulls in
 }
 
 type dropIn struct {
@@ -47,6 +48,13 @@ func Load(fsys fs.FS) (*Set, error) {
 
 // index does what would else be done over again at every question.
 func (s *Set) index() {
+	for _, names := range s.pulls {
+		for _, name := range names {
+			if _, own := s.fragments[name]; !own && s.Has(name) {
+				s.instances = append(s.instances, name)
+			}
+		}
+	}
 	s.merged, s.starters = map[string]Unit{}, map[string][]string{}
 	for name := range s.fragments {
 		s.merged[name] = s.merge(name)
@@ -102,16 +110,17 @@ func parseFile(fsys fs.FS, name string) (Unit, error) {
 	return u, nil
 }
 
-// Names returns the units of the set that can run as they are: all but templates, sorted.
+// Names returns the units of the set that run as they are: all but templates, and the instances of those that folders
+// pull in, sorted.
 func (s *Set) Names() []string {
-	var out []string
+	out := slices.Clone(s.instances)
 	for name := range s.fragments {
 		if !IsTemplate(name) {
 			out = append(out, name)
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // Templates returns the template units of the set, sorted.

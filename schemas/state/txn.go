@@ -38,6 +38,7 @@ type Txn struct {
 	BootID  string      `json:"bootId"`            // of the kernel: after a reboot nothing is left to revert
 	Unit    string      `json:"unit"`              // transient unit that does the switch
 	Timer   string      `json:"timer"`             // transient timer of the dead man, without suffix
+	Limit   int         `json:"limit,omitempty"`   // seconds that the way back gives a set of jobs before it kills what does not stop
 	Confirm bool        `json:"confirm,omitempty"` // waits for a person
 	Reason  string      `json:"reason,omitempty"`  // why it is being reverted
 	Revert  Revert      `json:"revert"`
@@ -56,12 +57,17 @@ type Firewall struct {
 	File   string `json:"file"`   // absolute path of the old generation's rules
 }
 
-// Restore is a unit that must run again as it did: restarted if another digest runs, else started if it does not run.
+// Restore is a unit that must run again as it did: restarted if another digest or another instance runs, else started
+// if it does not run.
 type Restore struct {
-	Unit   string `json:"unit"`
-	Digest string `json:"digest,omitempty"` // "": nothing is recorded for it, see Always
-	Always bool   `json:"always,omitempty"` // restart whatever runs
+	Unit       string `json:"unit"`
+	Digest     string `json:"digest,omitempty"`     // "": nothing is recorded for it
+	Invocation string `json:"invocation,omitempty"` // of what ran, where no digest is recorded and the switch touches it
+	Always     bool   `json:"always,omitempty"`     // restart whatever runs
 }
+
+// maxLimit is a day, the most that a manifest gives a job.
+const maxLimit = 24 * 3600
 
 // NewNonce returns a fresh name for a switch.
 func NewNonce() string {
@@ -116,6 +122,8 @@ func (t *Txn) check() error {
 		return fmt.Errorf("txn: phase %q is unknown", t.Phase)
 	case t.From < 0 || t.To < 0 || t.Boot < 0:
 		return fmt.Errorf("txn: generations %d and %d must not be negative", t.From, t.To)
+	case t.Limit < 0 || t.Limit > maxLimit:
+		return fmt.Errorf("txn: limit %d must be from 0 to %d seconds", t.Limit, maxLimit)
 	case t.Unit != "" && !unitName.MatchString(t.Unit):
 		return fmt.Errorf("txn: unit %q is not a unit name", t.Unit)
 	case t.Timer != "" && !unitName.MatchString(t.Timer+".timer"):
@@ -131,8 +139,8 @@ func (r *Revert) check() error {
 		}
 	}
 	for _, u := range r.Units {
-		if !unitName.MatchString(u.Unit) || u.Digest != "" && !hexDigest.MatchString(u.Digest) {
-			return fmt.Errorf("txn: %q with digest %q is not a unit to restore", u.Unit, u.Digest)
+		if !unitName.MatchString(u.Unit) || !hexOrNone(u.Digest) || !hexOrNone(u.Invocation) {
+			return fmt.Errorf("txn: %q with digest %q and invocation %q is not a unit to restore", u.Unit, u.Digest, u.Invocation)
 		}
 	}
 	if f := r.Firewall; f != nil && (!plain(f.Script) || !plain(f.File)) {
@@ -140,6 +148,8 @@ func (r *Revert) check() error {
 	}
 	return nil
 }
+
+func hexOrNone(s string) bool { return s == "" || hexDigest.MatchString(s) }
 
 func plain(p string) bool { return plainPath.MatchString(p) && path.Clean(p) == p }
 
@@ -163,6 +173,9 @@ func (t *Txn) Lines() ([]byte, error) {
 	if t.Timer != "" {
 		line("timer", t.Timer)
 	}
+	if t.Limit > 0 {
+		line("limit", fmt.Sprint(t.Limit))
+	}
 	if f := t.Revert.Firewall; f != nil {
 		line("firewall", f.Script, f.File)
 	}
@@ -175,6 +188,8 @@ func (t *Txn) Lines() ([]byte, error) {
 			line("restart", u.Unit)
 		case u.Digest != "":
 			line("run", u.Unit, u.Digest)
+		case u.Invocation != "":
+			line("keep", u.Unit, u.Invocation)
 		default:
 			line("start", u.Unit)
 		}

@@ -14,7 +14,7 @@ import (
 
 func txn() *state.Txn {
 	return &state.Txn{Version: 1, Project: "demo", Nonce: strings.Repeat("0f", 16), Action: state.ActionSwitch, Phase: "P6",
-		From: 3, To: 4, Boot: 3, ID: id("b"), Started: time.Unix(1e9, 0).UTC(), BootID: "x", Unit: "fleet-demo-switch.service", Timer: "fleet-demo-deadman",
+		From: 3, To: 4, Boot: 3, ID: id("b"), Started: time.Unix(1e9, 0).UTC(), BootID: "x", Unit: "fleet-demo-switch.service", Timer: "fleet-demo-deadman", Limit: 30,
 		Revert: state.Revert{
 			Firewall: &state.Firewall{Script: "/var/lib/fleet/store/0f-firewall", File: "/etc/fleet/demo/generations/3/nftables/demo.nft"},
 			Stop:     []string{"fleet-demo-new.service"},
@@ -22,6 +22,7 @@ func txn() *state.Txn {
 				{Unit: "fleet-demo.target"},
 				{Unit: `fleet-demo-a\x2db.service`, Digest: strings.Repeat("0", 32)},
 				{Unit: "fleet-demo-watchdog.timer", Always: true},
+				{Unit: "fleet-demo-a-net.service", Invocation: strings.Repeat("a", 32)},
 			},
 		}}
 }
@@ -37,11 +38,13 @@ to 4
 boot 3
 unit fleet-demo-switch.service
 timer fleet-demo-deadman
+limit 30
 firewall /var/lib/fleet/store/0f-firewall /etc/fleet/demo/generations/3/nftables/demo.nft
 stop fleet-demo-new.service
 start fleet-demo.target
 run fleet-demo-a\x2db.service 00000000000000000000000000000000
 restart fleet-demo-watchdog.timer
+keep fleet-demo-a-net.service aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 end
 `
 	if d := cmp.Diff(want, string(b)); d != "" {
@@ -66,12 +69,14 @@ func TestTxnRefuses(t *testing.T) {
 		`"a b.service" is not a unit name`: func(x *state.Txn) { x.Revert.Stop = []string{"a b.service"} },
 		`is not a unit to restore`:         func(x *state.Txn) { x.Revert.Units[0].Unit = "x.service\nstop ssh.service" },
 		`with digest "$(id)"`:              func(x *state.Txn) { x.Revert.Units[0].Digest = "$(id)" },
+		`and invocation "$(id)"`:           func(x *state.Txn) { x.Revert.Units[0].Invocation = "$(id)" },
 		`"-f.service" is not a unit name`:  func(x *state.Txn) { x.Revert.Stop = []string{"-f.service"} },
 		`must be plain absolute paths`:     func(x *state.Txn) { x.Revert.Firewall.File = "/etc/../x" },
 		`project "a/b"`:                    func(x *state.Txn) { x.Project = "a/b" },
 		`nonce "../x"`:                     func(x *state.Txn) { x.Nonce = "../x" },
 		`phase "P99"`:                      func(x *state.Txn) { x.Phase = "P99" },
 		`must not be negative`:             func(x *state.Txn) { x.From = -1 },
+		`limit -1 must be`:                 func(x *state.Txn) { x.Limit = -1 },
 		`timer "x y"`:                      func(x *state.Txn) { x.Timer = "x y" },
 	} {
 		x := txn()
@@ -104,7 +109,7 @@ func FuzzParseTxn(f *testing.F) {
 		}
 		all := strings.Split(strings.TrimSuffix(string(lines), "\n"), "\n")
 		orders := 7 + len(x.Revert.Stop) + len(x.Revert.Units) // head and end
-		for _, extra := range []bool{x.Unit != "", x.Timer != "", x.Revert.Firewall != nil} {
+		for _, extra := range []bool{x.Unit != "", x.Timer != "", x.Limit > 0, x.Revert.Firewall != nil} {
 			if extra {
 				orders++
 			}
