@@ -66,13 +66,18 @@ const (
 // patience is what a failing switch may take: its deadlines, the way back, and a slow host.
 const patience = 60 * time.Second
 
-// sealSome makes a generation of services with short deadlines, by the last part of their names.
+// sealSome makes a generation of units with short deadlines, by the last part of their names; without a type they are
+// services. All are wanted but for services of timers.
 func sealSome(t testing.TB, h *e2e.Host, units map[string]string) string {
 	t.Helper()
 	return h.Seal(func(tree *artifact.Tree, m *manifest.Manifest) {
 		m.Activation.Job, m.Activation.Health = jobLimit, healthLimit
 		for name, text := range units {
-			if err := e2e.Unit(tree, prefix+"-"+name+".service", text, true); err != nil {
+			timer := units[name+".timer"] != ""
+			if !strings.Contains(name, ".") {
+				name += ".service"
+			}
+			if err := e2e.Unit(tree, prefix+"-"+name, text, !timer); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -93,8 +98,15 @@ func TestFailures(t *testing.T) {
 
 func failing(t *testing.T, list []failure) {
 	h := e2e.New(t, machinetest.Options{})
-	old := map[string]string{"same": sleeps, "changed": sleeps, "removed": sleeps}
-	next := map[string]string{"same": sleeps, "changed": sleeps + "Nice=3\n", "added": sleeps}
+	const tick = oneshot + "ExecStart=/bin/touch /run/ticked\n"
+	old := map[string]string{
+		"same": sleeps, "changed": sleeps, "removed": sleeps,
+		"tick": tick, "tick.timer": "[Timer]\nOnCalendar=*-01-01 00:00\n",
+	}
+	next := map[string]string{
+		"same": sleeps, "changed": sleeps + "Nice=3\n", "added": sleeps,
+		"tick": tick, "tick.timer": "[Timer]\nOnCalendar=*-02-02 00:00\n",
+	}
 	for i, f := range list {
 		old[fmt.Sprintf("f%d", i)] = f.old
 		next[fmt.Sprintf("f%d", i)] = f.old
@@ -161,7 +173,13 @@ func asBefore(t *testing.T, h *e2e.Host, before map[string]state) {
 	if got := niceness(h, prefix+"-changed.service"); got != "0" {
 		t.Errorf("a changed unit runs its new definition, nice %s", got)
 	}
-	if left := h.Sh("ls /var/lib/fleet/demo/txn; systemctl list-units --all --no-legend 'fleetdeadman-*' 'fleetswitch-*'"); left != "" {
+	if next := h.Show(prefix+"-tick.timer", "NextElapseUSecRealtime")["NextElapseUSecRealtime"]; !strings.Contains(next, "-01-01 00:00:00") {
+		t.Errorf("a timer fires next at %q, which is not its old schedule", next)
+	}
+	if _, exit := h.Try("test", "-e", "/run/ticked"); exit == 0 {
+		t.Error("the timer fired on the way")
+	}
+	if left := h.Sh("ls /var/lib/fleet/demo/txn; find /run/systemd/system -name '*demo*'; systemctl list-units --all --no-legend 'fleetdeadman-*' 'fleetswitch-*'"); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
 }
