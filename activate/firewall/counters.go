@@ -30,7 +30,7 @@ func Counters(project string, keys []string) (map[string]Count, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the kernel for its counters: %w", err)
 	}
-	defer c.CloseLasting()
+	defer c.CloseLasting() //nolint:errcheck // nothing was written
 	out := map[string]Count{}
 	for _, name := range []string{plainTable(project), heldTable(project)} {
 		t, ok := have["inet "+name]

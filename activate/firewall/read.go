@@ -267,7 +267,7 @@ func tables() (map[string]*nftables.Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask the kernel for its tables: %w", err)
 	}
-	defer c.CloseLasting()
+	defer c.CloseLasting() //nolint:errcheck // nothing was written
 	list, err := c.ListTables()
 	if err != nil {
 		return nil, fmt.Errorf("ask the kernel for its tables: %w", err)

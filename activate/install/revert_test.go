@@ -34,8 +34,10 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{T: t, root: memory(t)}
 	s.l = profile.Layout{Project: "demo", Root: s.root}
-	for _, d := range []string{"bin", "state", "broken", "digests/1", "digests/2", "etc/fleet/demo/generations", "run/fleet/demo/units",
-		"run/fleet/demo/lead", "var/lib/fleet/demo/txn", "var/lib/fleet/store", "invocations", "run/systemd/system/" + timer + ".d"} {
+	for _, d := range []string{
+		"bin", "state", "broken", "digests/1", "digests/2", "etc/fleet/demo/generations", "run/fleet/demo/units",
+		"run/fleet/demo/lead", "var/lib/fleet/demo/txn", "var/lib/fleet/store", "invocations", "run/systemd/system/" + timer + ".d",
+	} {
 		s.must(os.MkdirAll(filepath.Join(s.root, d), 0o755))
 	}
 	s.copy("testdata/systemctl", "bin/systemctl")
@@ -151,8 +153,10 @@ func middle(t *testing.T) *scene {
 	s := newScene(t)
 	s.link("generations/1", "etc/fleet/demo/boot")
 	s.link("/etc/fleet/demo/generations/2", "run/fleet/demo/active")
-	for unit, st := range map[string]string{lead: "active", worker: "active", job: "inactive", timer: "active", fresh: "active", target: "active", wall: "active",
-		net: "active", other: "active"} {
+	for unit, st := range map[string]string{
+		lead: "active", worker: "active", job: "inactive", timer: "active", fresh: "active", target: "active", wall: "active",
+		net: "active", other: "active",
+	} {
 		s.put("state/"+unit, st+"\n")
 	}
 	for unit, n := range map[string][2]int{lead: {1, 2}, worker: {1, 1}, job: {1, 1}, wall: {1, 1}} {
@@ -168,9 +172,16 @@ func middle(t *testing.T) *scene {
 	s.txn(&state.Txn{From: 1, To: 2, Boot: 1, Unit: "fleetswitch-demo.service", Timer: "fleetdeadman-demo", Revert: state.Revert{
 		Firewall: &state.Firewall{Script: "/var/lib/fleet/store/x-firewall", File: "/etc/fleet/demo/generations/1/nftables/demo.nft"},
 		Stop:     []string{fresh},
-		Units: []state.Restore{{Unit: lead, Digest: digest(1)}, {Unit: worker, Digest: digest(1)}, {Unit: job, Digest: digest(1)},
-			{Unit: wall, Digest: digest(1)}, {Unit: timer, Always: true}, {Unit: target},
-			{Unit: net, Invocation: digest(1)}, {Unit: other, Invocation: digest(1)}},
+		Units: []state.Restore{
+			{Unit: lead, Digest: digest(1)},
+			{Unit: worker, Digest: digest(1)},
+			{Unit: job, Digest: digest(1)},
+			{Unit: wall, Digest: digest(1)},
+			{Unit: timer, Always: true},
+			{Unit: target},
+			{Unit: net, Invocation: digest(1)},
+			{Unit: other, Invocation: digest(1)},
+		},
 	}})
 	return s
 }
@@ -181,8 +192,10 @@ func (s *scene) whole(when string) {
 	if got := s.active(); got != "/etc/fleet/demo/generations/1" {
 		s.Errorf("%s: active -> %s", when, got)
 	}
-	want := map[string]string{lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active", net: "active", other: "active",
-		"fleetswitch-demo.service": "inactive", "fleetdeadman-demo.timer": "inactive", "fleetdeadman-demo-guard.timer": "inactive"}
+	want := map[string]string{
+		lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active", net: "active", other: "active",
+		"fleetswitch-demo.service": "inactive", "fleetdeadman-demo.timer": "inactive", "fleetdeadman-demo-guard.timer": "inactive",
+	}
 	if d := cmp.Diff(want, s.states()); d != "" {
 		s.Errorf("%s: %s", when, d)
 	}

@@ -34,7 +34,7 @@ func sudo(ctx context.Context, q Question) (report.Report, error) {
 	if err != nil {
 		return r, err
 	}
-	defer stage.remove()
+	defer stage.remove() //nolint:errcheck // a temporary folder
 	if err := stage.valid(ctx, &r); err != nil || r.Failed() {
 		return r, err
 	}

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -32,4 +33,6 @@ func self() uint32 { return uint32(os.Geteuid()) } //nolint:gosec // uids are no
 
 func owner(st fs.FileInfo) uint32 { return st.Sys().(*syscall.Stat_t).Uid }
 
-func notEmpty(err error) bool { return err == syscall.ENOTEMPTY || err == syscall.EEXIST }
+func notEmpty(err error) bool {
+	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
+}

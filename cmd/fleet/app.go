@@ -40,7 +40,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) (status int) {
 		if p := recover(); p != nil {
 			fmt.Fprintf(errOut, "fleet: internal error: %v\n  hint: this is a bug; run again with -v and report what it prints\n", p)
 			if a.verbose {
-				errOut.Write(debug.Stack())
+				fmt.Fprintf(errOut, "%s", debug.Stack())
 			}
 			status = exitFailed
 		}

@@ -239,14 +239,6 @@ func TestWatchdogRestartsTheStalled(t *testing.T) {
 	}
 }
 
-// at4 sets the heartbeat to a time that no date of four digits can name.
-func (d dog) at4(run int) {
-	at := time.Unix(900000000000+int64(run), 0)
-	if err := os.Chtimes(d.at(d.own("beat")), at, at); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
 // still sets the time of whatever is there, without following it.
 func (d dog) still() {
 	exec.Command("touch", "-h", "-d", "@1700000000", d.at(d.own("beat"))).Run() //nolint:errcheck // seen by the test

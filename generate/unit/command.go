@@ -25,7 +25,7 @@ func (c Command) text() (string, error) {
 		return "", fmt.Errorf("a command must have a program")
 	}
 	if c.Prefix != "" && c.Prefix != "+" && c.Prefix != "!" {
-		return "", fmt.Errorf("command prefix %q must be + or !", c.Prefix)
+		return "", fmt.Errorf(`command prefix %q must be "+" or "!"`, c.Prefix)
 	}
 	v, err := program(c.Argv[0])
 	if err != nil {

@@ -219,7 +219,7 @@ func check(t *testing.T, got []assignment, a, b, c string) {
 func readEnv(value, a, b, c string) (any, any, error) {
 	got, err := words(value, "")
 	if err != nil || len(got) != 1 {
-		return nil, nil, fmt.Errorf("%q: %d variables, %v", value, len(got), err)
+		return nil, nil, fmt.Errorf("%q: %d variables, %w", value, len(got), err)
 	}
 	have, err := plain(got[0])
 	want := "A=" + a

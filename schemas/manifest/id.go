@@ -3,7 +3,6 @@ package manifest
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"slices"
 	"strings"
 )
@@ -29,7 +28,7 @@ func ComputeID(files []File) ID {
 		if f.Mode == ModeLink {
 			content = f.Link
 		}
-		io.WriteString(h, f.Path+"\x00"+f.Mode+"\x00"+content+"\n") // a hash never fails to take bytes
+		h.Write([]byte(f.Path + "\x00" + f.Mode + "\x00" + content + "\n"))
 	}
 	return ID(hex.EncodeToString(h.Sum(nil)))
 }

@@ -13,7 +13,8 @@ import (
 )
 
 func txn() *state.Txn {
-	return &state.Txn{Version: 1, Project: "demo", Nonce: strings.Repeat("0f", 16), Action: state.ActionSwitch, Phase: "P6",
+	return &state.Txn{
+		Version: 1, Project: "demo", Nonce: strings.Repeat("0f", 16), Action: state.ActionSwitch, Phase: "P6",
 		From: 3, To: 4, Boot: 3, ID: id("b"), Started: time.Unix(1e9, 0).UTC(), BootID: "x", Unit: "fleet-demo-switch.service", Timer: "fleet-demo-deadman", Limit: 30,
 		Revert: state.Revert{
 			Firewall: &state.Firewall{Script: "/var/lib/fleet/store/0f-firewall", File: "/etc/fleet/demo/generations/3/nftables/demo.nft"},
@@ -24,7 +25,8 @@ func txn() *state.Txn {
 				{Unit: "fleet-demo-watchdog.timer", Always: true},
 				{Unit: "fleet-demo-a-net.service", Invocation: strings.Repeat("a", 32)},
 			},
-		}}
+		},
+	}
 }
 
 func TestTxnLines(t *testing.T) {

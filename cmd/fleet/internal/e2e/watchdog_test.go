@@ -45,7 +45,7 @@ func (h *Host) eventuallyLeft(what string, ok func(*status.Status) bool) {
 	h.Eventually(what, time.Minute, func() error {
 		s, err := h.left()
 		if err != nil || !ok(s) {
-			return fmt.Errorf("%v, %+v", err, s)
+			return fmt.Errorf("%w, %+v", err, s)
 		}
 		return nil
 	})
