@@ -59,7 +59,8 @@ func (h hostView) active() int {
 	return n
 }
 
-// isLive says what a person reads where m is live, confirmed and whole, and "" where a switch has something to do.
+// isLive says what a person reads where m is live, confirmed and whole, and no switch is unfinished; "" where a switch
+// has something to do.
 func (h hostView) isLive(m *manifest.Manifest, s *switchFlags) (string, error) {
 	n := h.active()
 	boot, err := h.Boot()
@@ -76,6 +77,9 @@ func (h hostView) isLive(m *manifest.Manifest, s *switchFlags) (string, error) {
 	}
 	if _, err := h.Verify(n); err != nil {
 		return "", nil //nolint:nilerr // so is a damaged one
+	}
+	if left, err := h.Unfinished(); err != nil || len(left) > 0 {
+		return "", err // units may be stopped, until it is ended
 	}
 	return fmt.Sprintf("generation %d (%s) is live already, nothing to do", n, m.ID.Short()), nil
 }
