@@ -2,6 +2,7 @@ package activate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -27,17 +28,21 @@ func (r *run) record(context.Context) error {
 		return err
 	}
 	nonce := r.dir.Nonce()
-	r.txn = &state.Txn{
+	txn := &state.Txn{
 		Version: state.TxnVersion, Project: r.req.Project, Nonce: nonce, Action: r.req.Kind, Phase: "P3",
 		From: r.fromNumber(), To: r.to.number, Boot: bootDefault, ID: r.to.manifest.ID, Started: time.Now().UTC(),
 		BootID: boot,
 		Unit:   r.host.Unit, Timer: deadmanName(r.req.Project, nonce), Limit: r.to.manifest.Activation.Job,
 		Confirm: r.req.Confirm > 0,
 	}
-	if r.txn.Revert, err = r.revertList(); err != nil {
+	if txn.Revert, err = r.revertList(); err != nil {
 		return err
 	}
-	return r.profile.SaveTxn(r.txn)
+	if err := r.profile.SaveTxn(txn); err != nil {
+		return errors.Join(err, r.profile.RemoveTxn(nonce)) // nothing was done that it would undo
+	}
+	r.txn = txn
+	return nil
 }
 
 // bootID names the kernel's boot, see random(4).

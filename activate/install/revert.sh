@@ -194,12 +194,15 @@ failed_units() {
 	done
 }
 
-# finish WORD FAILED writes the result so that a power cut leaves it whole or missing.
+# note WORD FAILED writes the result so that a power cut leaves it whole or missing.
+note() {
+	printf '%s\n' "$1" ${2:+"$2"} >"$result.new" && sync "$result.new" && mv "$result.new" "$result" && sync "${result%/*}"
+}
+
+# finish WORD FAILED ends. Where nothing can be written the switch itself, which is there to tell, needs no note; the
+# timer comes again.
 finish() {
-	printf '%s\n' "$1" ${2:+"$2"} >"$result.new" || die "cannot write $result"
-	sync "$result.new" || die "cannot sync $result"
-	mv "$result.new" "$result" || die "cannot write $result"
-	sync "${result%/*}" || die "cannot sync $result"
+	note "$1" "$2" || [ -n "$held" ] || die "cannot write $result"
 	timer=$(value timer)
 	[ -n "$held" ] || [ -z "$timer" ] || ctl stop -- "$timer.timer" "$timer-guard.timer" 2>/dev/null
 	say "$1 ${2:-}"
