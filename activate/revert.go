@@ -23,10 +23,17 @@ func (r *run) revert(cause error) detach.Result {
 	ctx, cancel := context.WithTimeout(context.Background(), revertTime)
 	defer cancel()
 	r.host.Log("     %v", cause)
-	r.host.Log("     going back to %s", r.fromText())
 	if r.txn == nil {
 		r.dropImport()
 		return refused(cause)
+	}
+	if boot, err := r.profile.Boot(); err == nil && boot == r.txn.To && r.txn.Boot != boot {
+		return r.finish(ctx) // it was proved healthy, and boots
+	}
+	r.host.Log("     going back to %s", r.fromText())
+	r.txn.Reason = firstLine(cause.Error())
+	if err := r.profile.WriteTxn(r.txn); err != nil {
+		r.host.Log("write the reason: %v", err)
 	}
 	if err := r.rearm(ctx); err != nil {
 		r.host.Log("     give the way back its time: %v", err)
@@ -102,7 +109,11 @@ func (r *run) recover(ctx context.Context) error {
 
 func (r *run) end(ctx context.Context, u profile.Unfinished) error {
 	t := u.Txn
-	if !u.Committed && !u.Reverted {
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	if !u.Committed && !u.Reverted && t.BootID == boot { // a boot leaves nothing that would have to be undone
 		script, err := install.Revert(r.host.Effects, r.profile.Layout, t.Nonce)
 		if err != nil {
 			return err

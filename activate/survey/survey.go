@@ -131,17 +131,26 @@ func unitReasons(m *manifest.Manifest, loaded map[string]systemd.Unit) []string 
 	return out
 }
 
-// switching tells what an unfinished switch means: one that a process still works on is no fault.
+// switching tells what an unfinished switch means: one that a process still works on is no fault, and one that was
+// killed when it was through has nothing left to do that matters.
 func switching(ctx context.Context, c agents.Control, u profile.Unfinished) (reason string, reverting bool) {
-	switch {
-	case u.Txn == nil:
+	if u.Txn == nil {
 		return fmt.Sprintf("the record of the switch %s cannot be read: %v", u.Nonce, u.Err), false
+	}
+	interrupted := fmt.Sprintf("a switch to generation %d was interrupted in %s", u.Txn.To, u.Txn.Phase)
+	switch running := c.Systemd.Running(ctx, u.Txn.Unit); {
+	case u.Committed:
+		return "", false
+	case u.Reverted && len(u.Failed) > 0:
+		return interrupted + " and undone, but " + strings.Join(u.Failed, ", ") + " did not come back", false
+	case u.Reverted:
+		return interrupted + " and undone; sudo fleet switch tries it again", false
 	case u.Txn.Reason != "":
 		return fmt.Sprintf("the switch to generation %d is being undone: %s", u.Txn.To, u.Txn.Reason), true
-	case c.Systemd.Running(ctx, u.Txn.Unit):
+	case running:
 		return "", false
 	}
-	return fmt.Sprintf("a switch to generation %d was interrupted in %s; the dead man undoes it, or sudo fleet switch goes on", u.Txn.To, u.Txn.Phase), false
+	return interrupted + "; the dead man undoes it, or sudo fleet switch goes on", false
 }
 
 // The watchdog notes in its folder, which is root's, for which subject it has told of a fault that is not over: the key

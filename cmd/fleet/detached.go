@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func (a *app) detached(ctx context.Context, h hostView, req detach.Request) erro
 // underWay returns the running switch to the same generation, "" where nothing is under way, and an error that names
 // the holder where something else is.
 func (a *app) underWay(h hostView, req detach.Request) (detach.Dir, error) {
-	lock, err := h.Lock(profile.Holder{PID: os.Getpid(), What: "look"})
+	lock, err := h.Lock(profile.Holder{PID: os.Getpid(), What: profile.Look})
 	if err == nil {
 		return "", lock.Release()
 	}
@@ -101,8 +102,7 @@ func (a *app) follow(ctx context.Context, sd *systemd.Manager, d detach.Dir, pro
 			"  hint: fleet switch shows it again, fleet status tells its result, fleet abort takes it back"))
 	}
 	if errors.Is(err, detach.ErrDied) {
-		return withStatus(exitPerson, errors.New("the switch was killed; the dead man brings the generation before back\n"+
-			"  hint: fleet status tells when it has, journalctl -u "+unit+" why it was"))
+		return a.died(d, project, unit)
 	}
 	if err != nil {
 		return err
@@ -117,6 +117,27 @@ func (a *app) follow(ctx context.Context, sd *systemd.Manager, d detach.Dir, pro
 		return withStatus(res.Status, nil)
 	}
 	return withStatus(res.Status, errors.New(strings.TrimRight(res.Message, "\n")))
+}
+
+// died tells how the host stands after a switch that was killed.
+func (a *app) died(d detach.Dir, project, unit string) error {
+	why := "\n  hint: fleet status tells when it has, journalctl -u " + unit + " why it was"
+	left, err := a.host(project).Unfinished()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(left, func(u profile.Unfinished) bool { return u.Nonce == d.Nonce() })
+	switch {
+	case i < 0:
+		why = "the switch was killed before it changed what runs, or when it was through\n  hint: run it again"
+	case left[i].Committed:
+		why = "the switch was killed when it was through: its generation is live and boots\n  hint: the next run tidies up"
+	case left[i].Reverted:
+		why = "the switch was killed and the dead man has brought the generation before back" + why
+	default:
+		why = "the switch was killed; the dead man brings the generation before back" + why
+	}
+	return withStatus(exitPerson, errors.New(why))
 }
 
 func newDetachedCmd(a *app) *cobra.Command {
