@@ -153,13 +153,9 @@ func newDetachedCmd(a *app) *cobra.Command {
 				return err
 			}
 			defer sd.Close()
-			tool, err := os.Executable()
-			if err != nil {
-				return err
-			}
 			res := activate.Run(cmd.Context(), activate.Host{
 				Layout: profile.Layout{Project: args[0]}, Effects: system.Default(), Systemd: sd, PID: os.Getpid(),
-				Unit: switchUnit(args[0], args[1]), Tool: tool, Log: func(f string, v ...any) { a.print(f+"\n", v...) },
+				Unit: switchUnit(args[0], args[1]), Tool: "/proc/self/exe", Log: func(f string, v ...any) { a.print(f+"\n", v...) },
 			}, d)
 			return d.Finish(res)
 		},
