@@ -104,7 +104,7 @@ func (r *run) recover(ctx context.Context) error {
 			return fmt.Errorf("end the unfinished switch %s: %w", u.Nonce, err)
 		}
 	}
-	return nil
+	return r.profile.SweepTxn()
 }
 
 func (r *run) end(ctx context.Context, u profile.Unfinished) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"os/exec"
 	"slices"
 	"strings"
@@ -116,6 +117,29 @@ func TestTxn(t *testing.T) {
 	h.must(p.RemoveTxn("ffff"))
 	if got, err = p.Unfinished(); err != nil || got != nil {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What a killed run left of a record that was never whole goes, and what belongs to a record stays.
+func TestSweepTxn(t *testing.T) {
+	h := newHost(t)
+	p := h.profile(system.Real{})
+	h.must(p.SweepTxn()) // no folder yet
+	h.must(p.Prepare())
+	x := &state.Txn{Version: 1, Project: "demo", Nonce: "0123456789abcdef", Action: "switch", Phase: "P5", From: 1, To: 2}
+	h.must(p.SaveTxn(x))
+	stray := []string{".0123456789abcdef.json.new", "ffff.lines", ".ffff.lines.new", "ffff.result", "eeee.result.new"}
+	for _, name := range stray {
+		h.must(os.WriteFile(filepath.Join(p.Txn(), name), nil, 0o600))
+	}
+	h.must(p.SweepTxn())
+	want := []string{".0123456789abcdef.json.new", "0123456789abcdef.json", "0123456789abcdef.lines"}
+	if got := h.names("var/lib/fleet/demo/txn"); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	h.must(p.RemoveTxn(x.Nonce))
+	if got := h.names("var/lib/fleet/demo/txn"); len(got) != 0 {
+		t.Errorf("%v", got)
 	}
 }
 

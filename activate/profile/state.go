@@ -188,8 +188,32 @@ func (p *Profile) RemoveTxn(nonce string) error {
 			return err
 		}
 	}
-	for _, path := range []string{p.TxnLines(nonce), p.TxnResult(nonce), p.TxnFile(nonce)} {
-		if err := safefile.Remove(p.fx, path); err != nil {
+	if err := p.removeTxnFiles(func(of string) bool { return of == nonce }); err != nil {
+		return err
+	}
+	return safefile.Remove(p.fx, p.TxnFile(nonce))
+}
+
+// SweepTxn removes what killed runs left of records that were never whole, or that were all but removed.
+func (p *Profile) SweepTxn() error {
+	return p.removeTxnFiles(func(nonce string) bool {
+		_, err := os.Lstat(p.TxnFile(nonce))
+		return errors.Is(err, fs.ErrNotExist)
+	})
+}
+
+// removeTxnFiles removes the files of some switches, temporary ones too, but no record.
+func (p *Profile) removeTxnFiles(of func(nonce string) bool) error {
+	entries, err := os.ReadDir(p.Txn())
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, e := range entries {
+		nonce, kind, _ := strings.Cut(strings.TrimPrefix(e.Name(), "."), ".")
+		if kind == "json" || !of(nonce) {
+			continue
+		}
+		if err := safefile.Remove(p.fx, filepath.Join(p.Txn(), e.Name())); err != nil {
 			return err
 		}
 	}
