@@ -59,7 +59,7 @@ func Run(ctx context.Context, h Host, d detach.Dir) detach.Result {
 	r := newRun(h, d, req)
 	lock, err := r.profile.Lock(profile.Holder{PID: h.PID, What: req.Kind, Target: d.Nonce()})
 	if err != nil {
-		return refused(err)
+		return busy(err)
 	}
 	defer lock.Release() //nolint:errcheck // the process ends and the kernel lets go of it
 	r.began = time.Now()
@@ -67,6 +67,15 @@ func Run(ctx context.Context, h Host, d detach.Dir) detach.Result {
 		return r.rollback(ctx)
 	}
 	return r.switchTo(ctx)
+}
+
+// busy is the result of a request that came while somebody was at work.
+func busy(err error) detach.Result {
+	out := refused(err)
+	if b := (*profile.Busy)(nil); errors.As(err, &b) {
+		out.Holder = b.Holder.Target
+	}
+	return out
 }
 
 func refused(err error) detach.Result {

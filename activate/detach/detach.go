@@ -44,6 +44,7 @@ type Result struct {
 	ID         string   `json:"id,omitempty"`
 	Waiting    []string `json:"waiting,omitempty"` // agents that change at their next boundary
 	Took       []Took   `json:"took,omitempty"`
+	Holder     string   `json:"holder,omitempty"` // name of the switch that was at work already
 }
 
 // Took is the time that one phase took.

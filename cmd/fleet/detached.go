@@ -37,7 +37,7 @@ func (a *app) detached(ctx context.Context, h hostView, req detach.Request) erro
 			return err
 		}
 	}
-	return a.follow(ctx, sd, d, req.Project)
+	return a.follow(ctx, sd, d, req)
 }
 
 // underWay returns the running switch to the same generation, "" where nothing is under way, and an error that names
@@ -55,12 +55,17 @@ func (a *app) underWay(h hostView, req detach.Request) (detach.Dir, error) {
 	if openErr != nil {
 		return "", withStatus(exitRefused, err)
 	}
-	other, err := d.Request()
-	if err != nil || other.ID != req.ID || other.Kind != req.Kind {
+	if !same(d, req) {
 		return "", withStatus(exitRefused, fmt.Errorf("%w\n  hint: wait for it, or take it back with fleet abort", busy))
 	}
 	a.log.Infof("a switch to %s is under way, this is its progress", short8(req.ID))
 	return d, nil
+}
+
+// same reports whether the request in d is for the same as req.
+func same(d detach.Dir, req detach.Request) bool {
+	other, err := d.Request()
+	return err == nil && other.ID == req.ID && other.Kind == req.Kind
 }
 
 func short8(id string) string { return id[:min(8, len(id))] }
@@ -94,21 +99,24 @@ func (a *app) begin(ctx context.Context, h hostView, sd *systemd.Manager, req de
 }
 
 // follow shows a switch until it has ended. An interrupt leaves it.
-func (a *app) follow(ctx context.Context, sd *systemd.Manager, d detach.Dir, project string) error {
-	unit := switchUnit(project, d.Nonce())
+func (a *app) follow(ctx context.Context, sd *systemd.Manager, d detach.Dir, req detach.Request) error {
+	unit := switchUnit(req.Project, d.Nonce())
 	res, err := detach.Follow(ctx, d, a.log.Out, func() bool { return sd.Running(context.WithoutCancel(ctx), unit) })
 	if errors.Is(err, context.Canceled) {
 		return withStatus(exitFailed, errors.New("left; the switch goes on\n"+
 			"  hint: fleet switch shows it again, fleet status tells its result, fleet abort takes it back"))
 	}
 	if errors.Is(err, detach.ErrDied) {
-		return a.died(d, project, unit)
+		return a.died(d, req.Project, unit)
 	}
 	if err != nil {
 		return err
 	}
 	if res.Status == exitDone {
 		return a.result(res, res.Message)
+	}
+	if other, err := detach.Open("", req.Project, res.Holder); err == nil && same(other, req) {
+		return a.follow(ctx, sd, other, req) // another client was quicker by a moment
 	}
 	if a.json {
 		if err := a.result(res, ""); err != nil {
