@@ -32,7 +32,10 @@ type Finding struct {
 }
 
 // HarnessProgram is a program that agents run, and the command that installs it.
-type HarnessProgram struct{ Program, Install string }
+type HarnessProgram struct {
+	Program, Install string
+	Trusted          bool // Install is fleet's own recipe: Fix may run it as root. A spec's own is only shown.
+}
 
 // Env is the host as the checks see it.
 type Env struct {

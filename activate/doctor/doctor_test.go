@@ -122,7 +122,7 @@ func TestCheck(t *testing.T) {
 			[]string{"memory: warning, try"},
 		},
 		"harness": {func(h *host) {
-			h.env.Harnesses = []HarnessProgram{{"claude", "npm install claude"}, {"sh", ""}}
+			h.env.Harnesses = []HarnessProgram{{Program: "claude", Install: "npm install claude"}, {Program: "sh"}}
 			h.missing["claude"] = true
 		}, []string{"harness.claude: warning, harness"}},
 	}
@@ -208,6 +208,29 @@ type recorder struct{ done []string }
 func (r *recorder) Do(what string, _ func() error) error {
 	r.done = append(r.done, what)
 	return nil
+}
+
+// Only fleet's own recipe is run as root; the text of a spec is shown and no more.
+func TestFixOfHarnesses(t *testing.T) {
+	for trusted, want := range map[bool][]string{
+		true:  {"run apt-get update", "run env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends npm", "run a harness's recipe"},
+		false: nil,
+	} {
+		h := fit()
+		h.env.Harnesses = []HarnessProgram{{Program: "claude", Install: "get claude", Trusted: trusted}}
+		h.missing["claude"], h.missing["npm"] = true, true
+		found := Check(t.Context(), h.env)
+		r := &recorder{}
+		if err := Fix(t.Context(), r, h.env, found); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, r.done); d != "" {
+			t.Errorf("trusted %t: %s", trusted, d)
+		}
+		if text := Text(h.env, found); trusted != strings.Contains(text, "/bin/sh -c get claude") {
+			t.Errorf("trusted %t: %s", trusted, text)
+		}
+	}
 }
 
 func TestFix(t *testing.T) {

@@ -61,17 +61,24 @@ func installArgv(f Family, packages ...string) []string {
 func Commands(e Env, findings []Finding) [][]string {
 	f := family(e)
 	packages := Missing(findings, f)
-	if len(packages) == 0 {
-		return nil
+	var out [][]string
+	if len(packages) > 0 {
+		if f == Debian { // a fresh image has no list of packages
+			out = append(out, []string{"apt-get", "update"})
+		}
+		if argv := installArgv(f, packages...); argv != nil {
+			out = append(out, argv)
+		}
 	}
-	install := installArgv(f, packages...)
-	if f == Debian { // a fresh image has no list of packages
-		return [][]string{{"apt-get", "update"}, install}
+	for _, found := range findings {
+		if found.For == Harness && len(found.Fix) > 0 {
+			out = append(out, found.Fix)
+		}
 	}
-	return [][]string{install}
+	return out
 }
 
-// Fix installs the packages that the findings name. What then is still wrong a new Check tells. It needs root.
+// Fix installs the packages that the findings name, and the programs of harnesses for which fleet has a recipe. What then is still wrong a new Check tells. It needs root.
 func Fix(ctx context.Context, fx system.Effects, e Env, findings []Finding) error {
 	commands := Commands(e, findings)
 	if len(commands) == 0 {
@@ -81,7 +88,11 @@ func Fix(ctx context.Context, fx system.Effects, e Env, findings []Finding) erro
 		return errors.New("installing packages needs root; run sudo fleet doctor --fix")
 	}
 	for _, argv := range commands {
-		if err := system.Run(ctx, fx, "run "+strings.Join(argv, " "), argv...); err != nil {
+		what := "run " + strings.Join(argv, " ")
+		if argv[0] == "/bin/sh" {
+			what = "run a harness's recipe"
+		}
+		if err := system.Run(ctx, fx, what, argv...); err != nil {
 			return err
 		}
 	}

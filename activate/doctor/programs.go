@@ -79,6 +79,14 @@ func harnesses(_ context.Context, e Env) []Finding {
 		} else if h.Install != "" {
 			f.Hint = "install it: " + h.Install
 		}
+		if !ok && h.Trusted {
+			f.Hint = "fleet doctor --fix installs it"
+			f.Packages = map[Family]string{Debian: "npm", Fedora: "npm", Arch: "npm"}
+			f.Fix = []string{"/bin/sh", "-c", h.Install}
+			if _, hasNPM := e.Look("npm"); hasNPM {
+				f.Packages = nil
+			}
+		}
 		found = append(found, f)
 	}
 	return found

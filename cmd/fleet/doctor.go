@@ -14,6 +14,7 @@ import (
 
 	"fleet/activate/doctor"
 	"fleet/activate/system"
+	"fleet/generate/spec"
 	"fleet/schemas/manifest"
 )
 
@@ -23,7 +24,7 @@ func newDoctorCmd(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this host lacks, and install it",
 		Long: `Doctor looks for everything that fleet needs of this host and names the package that brings what is missing. With
---fix it installs these packages (Debian, Ubuntu, Fedora, Arch).`,
+--fix it installs these packages (Debian, Ubuntu, Fedora, Arch), and Claude Code where agents of the newest build run it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			e := doctor.Host()
@@ -59,7 +60,9 @@ func (a *app) builtHarnesses() []doctor.HarnessProgram {
 	for _, agent := range m.Agents {
 		if agent.Program != "" && agent.Enabled && !seen[agent.Program] {
 			seen[agent.Program] = true
-			out = append(out, doctor.HarnessProgram{Program: agent.Program, Install: agent.Install})
+			recipe, err := spec.Recipe(agent.Program)
+			trusted := err == nil && recipe != "" && recipe == agent.Install
+			out = append(out, doctor.HarnessProgram{Program: agent.Program, Install: agent.Install, Trusted: trusted})
 		}
 	}
 	return out

@@ -41,3 +41,18 @@ func embeddedFiles() map[string]jsonnet.Contents {
 	}
 	return out
 }
+
+// Recipe returns the command by which fleet itself installs the program of a built-in harness, "" where it has none.
+func Recipe(program string) (string, error) {
+	all, err := builtinHarnesses()
+	if err != nil {
+		return "", err
+	}
+	for _, v := range all {
+		if h, ok := v.(map[string]any); ok && h["program"] == program {
+			install, _ := h["install"].(string)
+			return install, nil
+		}
+	}
+	return "", nil
+}
