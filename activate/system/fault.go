@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // FaultFile holds a list of Faults as JSON, in a build with the tag fault. A process takes the first one that is meant
@@ -99,10 +101,12 @@ func (f *faulty) list(what string) bool {
 }
 
 func (f *faulty) interrupt() {
-	if f.Pause {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+	if f.Pause { // sent to this very thread, which cannot go on before the others have stopped too
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP)
 		return
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 	select {}
 }
