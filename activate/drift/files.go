@@ -2,6 +2,7 @@ package drift
 
 import (
 	"errors"
+	"strings"
 
 	"fleet/activate/profile"
 	"fleet/schemas/manifest"
@@ -30,7 +31,7 @@ func (l *list) files(p *profile.Profile, n int, m *manifest.Manifest) {
 	}
 }
 
-// links compares where the links lead.
+// links tells which generations cannot be booted: the one that is to boot, and those that stand in for it.
 func (l *list) links(p *profile.Profile, live int) {
 	boots, err := p.Boots()
 	if err != nil {
@@ -41,9 +42,10 @@ func (l *list) links(p *profile.Profile, live int) {
 		if n == 0 || n == live {
 			continue
 		}
-		if _, err := p.Read(n); err != nil {
+		if _, err := p.Verify(n); err != nil {
 			name := [...]string{"boot", "boot.1", "boot.2"}[i]
-			l.add(Link, p.Dir()+"/"+name, "switch again: sudo fleet switch", "leads to generation %d, which cannot be read: %v", n, err)
+			first, _, _ := strings.Cut(err.Error(), "\n")
+			l.add(Link, p.Dir()+"/"+name, "switch again: sudo fleet switch", "leads to generation %d, which is damaged: %s", n, first)
 		}
 	}
 }

@@ -68,8 +68,9 @@ func (p *Profile) SetActive(n int) error {
 func (p *Profile) ClearActive() error { return safefile.Remove(p.fx, filepath.Join(p.Run(), "active")) }
 
 // Confirm makes n, which is proved whole once more, the generation that boots; the ones before stay as boot.1 and
-// boot.2. All content is put on disk first. The move of `boot` comes last and is the commit point: before it the host
-// boots what it booted, after it n. Interrupted and called again it comes to the same end.
+// boot.2, but for those that are damaged. All content is put on disk first. The move of `boot` comes last and is the
+// commit point: before it the host boots what it booted, after it n. Interrupted and called again it comes to the same
+// end.
 func (p *Profile) Confirm(n int) error {
 	if _, err := p.Verify(n); err != nil {
 		return err
@@ -80,7 +81,10 @@ func (p *Profile) Confirm(n int) error {
 	}
 	want := []int{n}
 	for _, b := range boots {
-		if b != 0 && !slices.Contains(want, b) {
+		if b == 0 || slices.Contains(want, b) {
+			continue
+		}
+		if _, err := p.Verify(b); err == nil {
 			want = append(want, b)
 		}
 	}
@@ -89,11 +93,20 @@ func (p *Profile) Confirm(n int) error {
 			return err
 		}
 	}
-	for i := min(len(want), len(bootLinks)) - 1; i >= 0; i-- {
-		if boots[i] == want[i] {
-			continue
+	return p.moveBoots(boots[:], want)
+}
+
+// moveBoots makes the links lead to the wanted generations, the first one last.
+func (p *Profile) moveBoots(are, want []int) error {
+	for i := len(bootLinks) - 1; i >= 0; i-- {
+		var err error
+		switch {
+		case i >= len(want):
+			err = safefile.Remove(p.fx, filepath.Join(p.Dir(), bootLinks[i]))
+		case are[i] != want[i]:
+			err = safefile.Link(p.fx, p.Dir(), bootLinks[i], "generations/"+strconv.Itoa(want[i]))
 		}
-		if err := safefile.Link(p.fx, p.Dir(), bootLinks[i], "generations/"+strconv.Itoa(want[i])); err != nil {
+		if err != nil {
 			return err
 		}
 	}

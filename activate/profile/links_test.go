@@ -84,6 +84,30 @@ func TestConfirmB11Damaged(t *testing.T) {
 	}
 }
 
+// B11: what is damaged stands in for nothing, and does not push out what is whole.
+func TestConfirmB11DropsDamaged(t *testing.T) {
+	h := newHost(t)
+	p := h.profile(system.Real{})
+	for n, text := range []string{"a", "b", "c", "d"} {
+		h.imported(text)
+		if n < 3 {
+			h.must(p.Confirm(n + 1))
+		}
+	}
+	for _, c := range []struct {
+		damage int
+		want   [3]int
+	}{{2, [3]int{4, 3, 1}}, {3, [3]int{4, 1}}} {
+		h.must(os.Chmod(filepath.Join(p.Generation(c.damage), "units/fleet-demo.target"), 0o644))
+		h.must(p.Confirm(4))
+		got, err := p.Boots()
+		h.must(err)
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("with %d damaged: %s", c.damage, d)
+		}
+	}
+}
+
 func TestActive(t *testing.T) {
 	h := newHost(t)
 	h.imported("a")
