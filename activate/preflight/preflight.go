@@ -82,12 +82,20 @@ func folders(q Question, r *report.Report) {
 		r.ErrorHint("/etc", "must lie on the root file system, since systemd runs generators before it mounts others",
 			"a host with a separate /etc cannot boot a fleet")
 	}
+	r.Merge("", Store(q.Root))
+}
+
+// Store reports a store from which nothing can be executed. A switch is itself run from there, so that this is looked
+// at before one is begun, too.
+func Store(root string) report.Report {
+	var r report.Report
 	var st unix.Statfs_t
-	store := nearest(q.Root + manifest.StoreDir)
+	store := nearest(root + manifest.StoreDir)
 	if err := unix.Statfs(store, &st); err == nil && st.Flags&unix.ST_NOEXEC != 0 {
 		r.ErrorHint(manifest.StoreDir, "is on a file system that is mounted noexec; scripts run from there",
 			"remount "+store+" with exec")
 	}
+	return r
 }
 
 func device(path string) uint64 {

@@ -12,6 +12,7 @@ import (
 
 	"fleet/activate"
 	"fleet/activate/detach"
+	"fleet/activate/preflight"
 	"fleet/activate/profile"
 	"fleet/activate/system"
 	"fleet/activate/systemd"
@@ -77,6 +78,9 @@ func switchUnit(project, nonce string) string {
 
 func (a *app) begin(ctx context.Context, h hostView, sd *systemd.Manager, req detach.Request) (detach.Dir, error) {
 	fx := system.Default()
+	if r := preflight.Store(""); r.Failed() {
+		return "", r.Err()
+	}
 	// A collection, such as the end of another project's switch, would remove the copy before it is executed.
 	lock, err := h.LockStore(ctx, holder(req.Kind))
 	if err != nil {
