@@ -90,7 +90,13 @@ func (h *Host) BuildIn(dir, file string) string {
 // What the tree lacks is taken from a rendered fleet without agents' units: the target, the firewall, rules, users.
 func (h *Host) Seal(change func(t *artifact.Tree, m *manifest.Manifest)) string {
 	h.t.Helper()
-	s, err := sealed(h.t, change)
+	return h.SealSpec(idle, change)
+}
+
+// SealSpec makes a generation of what a spec renders to, changed by hand.
+func (h *Host) SealSpec(text string, change func(t *artifact.Tree, m *manifest.Manifest)) string {
+	h.t.Helper()
+	s, err := sealed(h.t, text, change)
 	if err != nil {
 		h.t.Fatalf("seal:\n%v", err)
 	}

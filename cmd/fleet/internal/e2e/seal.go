@@ -33,10 +33,12 @@ func Unit(t *artifact.Tree, name, text string, wanted bool) error {
 	return t.Add(files...)
 }
 
-// sealed renders a fleet whose only agent is disabled, lets change add to it, and seals it.
-func sealed(t testing.TB, change func(*artifact.Tree, *manifest.Manifest)) (*store.Sealed, error) {
+// idle is a fleet whose only agent is disabled.
+var idle = Spec(`{ agents: { idle: { enabled: false } } }`)
+
+// sealed renders a spec, lets change add to it, and seals it.
+func sealed(t testing.TB, text string, change func(*artifact.Tree, *manifest.Manifest)) (*store.Sealed, error) {
 	dir := t.TempDir()
-	text := Spec(`{ agents: { idle: { enabled: false } } }`)
 	if err := os.WriteFile(filepath.Join(dir, "fleet.jsonnet"), []byte(text), 0o600); err != nil {
 		return nil, err
 	}
