@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"fleet/activate/detach"
@@ -107,15 +108,24 @@ func (r *run) walk(ctx context.Context, phases []phase) error {
 			return errAborted
 		}
 		if err := r.enter(ctx, p); err != nil {
-			return fmt.Errorf("%s (%s): %w", p.text, p.name, err)
+			return phaseError(p, err)
 		}
 		began := time.Now()
 		if err := p.do(r, ctx); err != nil {
-			return fmt.Errorf("%s (%s): %w", p.text, p.name, err)
+			return phaseError(p, err)
 		}
 		r.took = append(r.took, detach.Took{Phase: p.name, Text: p.text, Seconds: time.Since(began).Seconds()})
 	}
 	return nil
+}
+
+// phaseError says what the run was at, and the remedy where the host lacks room.
+func phaseError(p phase, err error) error {
+	hint := ""
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		hint = "\n  hint: free some space, or run `fleet gc`"
+	}
+	return fmt.Errorf("%s (%s): %w%s", p.text, p.name, err, hint)
 }
 
 // errAborted says that a person asked to go back.

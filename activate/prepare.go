@@ -52,9 +52,13 @@ func (r *run) examine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return err
+	}
 	all.Merge("", preflight.Check(preflight.Question{
 		Root: r.profile.Root, Manifest: m, Live: r.liveUnits(), PID1: preflight.PID1(r.profile.Root), Systemd: version,
-		EUID: os.Geteuid(),
+		EUID: os.Geteuid(), Program: uint64(self.Size()), //nolint:gosec // a size is not negative
 	}))
 	all.Merge("", users.Check(r.profile.Root, m))
 	return all.Err()

@@ -31,6 +31,7 @@ type Question struct {
 	PID1     string             // name of the process with PID 1
 	Systemd  int                // major version, 0 where unknown
 	EUID     int
+	Program  uint64 // size of the running program, of which the project gets a copy
 	Owner    uint32 // who must own programs: root, but in a test
 }
 
@@ -82,18 +83,21 @@ func folders(q Question, r *report.Report) {
 		r.ErrorHint("/etc", "must lie on the root file system, since systemd runs generators before it mounts others",
 			"a host with a separate /etc cannot boot a fleet")
 	}
-	r.Merge("", Store(q.Root))
+	r.Merge("", Store(q.Root, 0))
 }
 
-// Store reports a store from which nothing can be executed. A switch is itself run from there, so that this is looked
-// at before one is begun, too.
-func Store(root string) report.Report {
+// Store reports a store from which nothing can be executed, and one with no room for that many bytes. A switch is itself
+// run from there, so that this is looked at before one is begun, too.
+func Store(root string, size uint64) report.Report {
 	var r report.Report
 	var st unix.Statfs_t
 	store := nearest(root + manifest.StoreDir)
 	if err := unix.Statfs(store, &st); err == nil && st.Flags&unix.ST_NOEXEC != 0 {
 		r.ErrorHint(manifest.StoreDir, "is on a file system that is mounted noexec; scripts run from there",
 			"remount "+store+" with exec")
+	}
+	if size > 0 {
+		enough(root, manifest.StoreDir, size+spareRoom, spareNode, &r)
 	}
 	return r
 }
@@ -123,29 +127,26 @@ func room(q Question, r *report.Report) {
 		size += (uint64(f.Size) + 4095) &^ 4095 //nolint:gosec // sizes are checked not to be negative
 	}
 	nodes := uint64(len(q.Manifest.Files))
-	need := []struct {
-		path        string
-		size, nodes uint64
-	}{
-		{"/etc", size + spareRoom, nodes + spareNode},
-		{"/var/lib", size + spareRoom, nodes + spareNode},
-		{"/run", runRoom, spareNode},
+	enough(q.Root, "/etc/fleet", size+spareRoom, nodes+spareNode, r)
+	enough(q.Root, manifest.StoreDir, size+q.Program+spareRoom, nodes+spareNode, r)
+	enough(q.Root, "/run", runRoom, spareNode, r)
+}
+
+// enough reports a folder, there already or not, whose file system has less room than that.
+func enough(root, path string, size, nodes uint64, r *report.Report) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(nearest(root+path), &st); err != nil {
+		r.Errorf(path, "cannot be looked at: %v", err)
+		return
 	}
-	for _, n := range need {
-		var st unix.Statfs_t
-		if err := unix.Statfs(q.Root+n.path, &st); err != nil {
-			r.Errorf(n.path, "cannot be looked at: %v", err)
-			continue
-		}
-		free := st.Bavail * uint64(st.Bsize) //nolint:gosec // a block size is not negative
-		if free < n.size {
-			r.ErrorHint(n.path, fmt.Sprintf("has %d KiB free and the switch needs %d KiB", free>>10, n.size>>10),
-				"free some space, or run `fleet gc`")
-		}
-		if st.Files > 0 && st.Ffree < n.nodes {
-			r.ErrorHint(n.path, fmt.Sprintf("has %d inodes free and the switch needs %d", st.Ffree, n.nodes),
-				"remove files, or run `fleet gc`")
-		}
+	free := st.Bavail * uint64(st.Bsize) //nolint:gosec // a block size is not negative
+	if free < size {
+		r.ErrorHint(path, fmt.Sprintf("has %d KiB free and the switch needs %d KiB", free>>10, size>>10),
+			"free some space, or run `fleet gc`")
+	}
+	if st.Files > 0 && st.Ffree < nodes {
+		r.ErrorHint(path, fmt.Sprintf("has %d inodes free and the switch needs %d", st.Ffree, nodes),
+			"remove files, or run `fleet gc`")
 	}
 }
 

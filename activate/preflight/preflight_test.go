@@ -84,7 +84,7 @@ func TestCheck(t *testing.T) {
 		},
 		{"no room", func(_ *testing.T, q *Question) {
 			q.Manifest.Files = []manifest.File{{Path: "agents/lead/run", Size: 1 << 60}}
-		}, []string{"/etc: has", "/var/lib: has"}},
+		}, []string{"/etc/fleet: has", "/var/lib/fleet/store: has"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

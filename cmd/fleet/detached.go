@@ -78,7 +78,11 @@ func switchUnit(project, nonce string) string {
 
 func (a *app) begin(ctx context.Context, h hostView, sd *systemd.Manager, req detach.Request) (detach.Dir, error) {
 	fx := system.Default()
-	if r := preflight.Store(""); r.Failed() {
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	if r := preflight.Store("", uint64(self.Size())); r.Failed() { //nolint:gosec // a size is not negative
 		return "", r.Err()
 	}
 	// A collection, such as the end of another project's switch, would remove the copy before it is executed.
