@@ -77,10 +77,21 @@ func (r *run) goBack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.from != nil {
+		r.mendGenerator(ctx)
+	}
 	if err := runRevert(ctx, r.host.Effects, script, r.txn.Nonce); err != nil {
 		return err
 	}
 	return r.host.Systemd.DisarmTimer(ctx, r.host.Effects, r.txn.Timer)
+}
+
+// mendGenerator puts the generator back where it has gone: without it systemd would load the old units no more than the
+// new ones.
+func (r *run) mendGenerator(ctx context.Context) {
+	if err := install.Host(ctx, r.host.Effects, r.host.Systemd, r.profile.Layout); err != nil {
+		r.host.Log("     %v", err)
+	}
 }
 
 // runRevert runs the script in this process's place in the order of things: it holds the lock and is not killed.
@@ -117,6 +128,9 @@ func (r *run) end(ctx context.Context, u profile.Unfinished) error {
 		script, err := install.Revert(r.host.Effects, r.profile.Layout, t.Nonce)
 		if err != nil {
 			return err
+		}
+		if t.From != 0 {
+			r.mendGenerator(ctx)
 		}
 		if err := runRevert(ctx, r.host.Effects, script, t.Nonce); err != nil {
 			return err

@@ -47,6 +47,8 @@ type Env struct {
 	Read func(path string) (string, error)
 	// FS tells about the file system of path, or where there is no such file, of the nearest folder above it.
 	FS func(path string) (FS, error)
+	// Generator proves that systemd runs fleet's generator; nil where that cannot be tried.
+	Generator func(ctx context.Context) error
 	// EUID is the effective user; some checks need root.
 	EUID int
 	// Try asks for the checks of the throwaway machine instead of those of a host that agents run on.
@@ -69,8 +71,8 @@ type check func(context.Context, Env) []Finding
 // checks are all checks for a purpose, in the order of the output: a later one may fail because of an earlier one.
 var checks = map[Purpose][]check{
 	Switch: {
-		privileges, pid1, systemdVersion, programs, cgroups, nftables, oneFileSystem, generatorFolder, storeFolder,
-		freeSpace, harnesses,
+		privileges, pid1, systemdVersion, programs, cgroups, nftables, oneFileSystem, generatorFolder, generator,
+		storeFolder, freeSpace, harnesses,
 	},
 	Try: {privileges, systemdVersion, programs, mountPrivilege, overlay, nftables, memory},
 }

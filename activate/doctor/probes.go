@@ -18,7 +18,9 @@ var searchDirs = []string{"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin
 
 // Host returns this host.
 func Host() Env {
-	return Env{Look: look, Output: output, Read: read, FS: statfs, EUID: os.Geteuid()}
+	return Env{
+		Look: look, Output: output, Read: read, FS: statfs, Generator: forRoot(provenGenerator), EUID: os.Geteuid(),
+	}
 }
 
 func look(program string) (string, bool) {
