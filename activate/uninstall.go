@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"fleet/activate/install"
 	"fleet/activate/profile"
@@ -37,6 +40,9 @@ func Uninstall(ctx context.Context, h Host, purge bool) error {
 		}
 	}
 	if err := install.Remove(h.Effects, h.Layout); err != nil {
+		return err
+	}
+	if err := unmountAll(h); err != nil {
 		return err
 	}
 	if err := p.Uninstall(); err != nil {
@@ -91,6 +97,25 @@ func stopAll(ctx context.Context, h Host, p *profile.Profile) error {
 		}
 		if err := h.Systemd.Kill(ctx, h.Effects, res.Unit); err != nil {
 			return fmt.Errorf("stop %s: %w", res.Unit, err)
+		}
+	}
+	return nil
+}
+
+// unmountAll unmounts what is mounted in the project's folder in /run: the agents' own folders there.
+func unmountAll(h Host) error {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line) // of proc_pid_mountinfo(5); keys and project have nothing that is escaped
+		if len(f) < 5 || !strings.HasPrefix(f[4], h.Layout.Run()+"/") {
+			continue
+		}
+		err := h.Effects.Do("unmount "+f[4], func() error { return unix.Unmount(f[4], unix.MNT_DETACH) })
+		if err != nil && !errors.Is(err, unix.EINVAL) { // no mount any more
+			return fmt.Errorf("unmount %s: %w", f[4], err)
 		}
 	}
 	return nil

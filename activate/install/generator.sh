@@ -29,7 +29,7 @@ for dir in /etc/fleet/*/; do
 	if [ "$good" ] && cp -RP "$g/units/." "$1/"; then
 		{ anchor "generation $n of project $p is whole" "$n" "$bad" && cat; } >"$unit" <<-END
 			ExecStart=/bin/sh -c '[ ! -s $g/store.sha256 ] || exec sha256sum --strict --quiet -c $g/store.sha256'
-			ExecStart=-systemd-tmpfiles --create $g/tmpfiles.d/$p.conf
+			ExecStart=-/bin/sh -c 'systemd-tmpfiles --create $g/tmpfiles.d/$p.conf; [ ! -f $g/libexec/own ] || exec sh $g/libexec/own $g/tmpfiles.d/$p.conf'
 			ExecStart=/bin/sh -c 'mkdir -p /run/fleet/$p && { [ -L /run/fleet/$p/active ] || exec ln -s $g /run/fleet/$p/active; }'
 		END
 	elif [ "$good$bad" ]; then

@@ -33,6 +33,7 @@ func self() uint32 { return uint32(os.Geteuid()) } //nolint:gosec // uids are no
 
 func owner(st fs.FileInfo) uint32 { return st.Sys().(*syscall.Stat_t).Uid }
 
-func notEmpty(err error) bool {
-	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
+// stays reports whether a folder was not removed because something is in it, or because it is a mount point of the host's.
+func stays(err error) bool {
+	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.EBUSY)
 }

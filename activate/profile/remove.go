@@ -79,7 +79,7 @@ func (p *Profile) removeEmpty() error {
 	} {
 		err := p.fx.Do("remove "+path, func() error { return ignoreMissing(os.Remove(path)) })
 		var perr *fs.PathError
-		if err != nil && !(errors.As(err, &perr) && notEmpty(perr.Err)) {
+		if err != nil && !(errors.As(err, &perr) && stays(perr.Err)) {
 			return err
 		}
 	}

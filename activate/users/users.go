@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,8 +36,18 @@ func Apply(ctx context.Context, fx system.Effects, dir string, m *manifest.Manif
 			return err
 		}
 	}
-	return system.Run(ctx, fx, "make folders", "systemd-tmpfiles", "--create", dir+"/tmpfiles.d/"+m.Project+".conf")
+	folders := dir + "/tmpfiles.d/" + m.Project + ".conf"
+	if err := system.Run(ctx, fx, "make folders", "systemd-tmpfiles", "--create", folders); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(m.Files, func(f manifest.File) bool { return f.Path == ownScript }) {
+		return nil // a generation from before there was one
+	}
+	return system.Run(ctx, fx, "give agents' folders in /run a size", "/bin/sh", dir+"/"+ownScript, folders)
 }
+
+// ownScript is the artifact that mounts a file system of a size on each agent's own folder in /run.
+const ownScript = "libexec/own"
 
 func expire(ctx context.Context, fx system.Effects, user string) error {
 	have, err := Expiry("", user)

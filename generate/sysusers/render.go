@@ -1,12 +1,19 @@
 package sysusers
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 
 	"fleet/generate/artifact"
 	"fleet/generate/model"
 )
+
+//go:embed own.sh
+var ownText string
+
+// OwnPath is where the script stands that gives each agent's folder in /run a size. It reads the list of folders.
+const OwnPath artifact.Path = "libexec/own"
 
 // UsersPath and FoldersPath are where the files stand in a generation.
 func UsersPath(m *model.Fleet) artifact.Path {
@@ -18,7 +25,7 @@ func FoldersPath(m *model.Fleet) artifact.Path {
 	return artifact.Path("tmpfiles.d/" + m.Project + ".conf")
 }
 
-// Render returns both files. Disabled agents keep user, home and records, and have no folders to run in.
+// Render returns both files, and the script for what they cannot say. Disabled agents keep user, home and records, and have no folders to run in.
 func Render(m *model.Fleet, _ *artifact.Tree) ([]artifact.File, error) {
 	var users []User
 	for i := range m.Agents {
@@ -37,7 +44,9 @@ func Render(m *model.Fleet, _ *artifact.Tree) ([]artifact.File, error) {
 	if err := errors.Join(userErr, folderErr); err != nil {
 		return nil, err
 	}
-	return []artifact.File{artifact.Text(UsersPath(m), userText), artifact.Text(FoldersPath(m), folderText)}, nil
+	return []artifact.File{
+		artifact.Text(UsersPath(m), userText), artifact.Text(FoldersPath(m), folderText), artifact.Script(OwnPath, ownText),
+	}, nil
 }
 
 // folders lists parents before what is in them. Whatever lies above a folder of an agent's is root's.

@@ -33,7 +33,7 @@ func (b *builder) attach(a *model.Agent) {
 	s.Words("SyslogLevelPrefix", "no")
 	b.sandbox(s, a, box{})
 	b.environment(s, a)
-	b.record(s)
+	b.recordAgent(s, a)
 	b.assert(s, a, box{})
 	s.Exec("ExecStart", Command{Argv: []string{
 		"/usr/bin/tmux", "-N", "-S", b.m.AgentOwn(a.Key) + "/tmux",

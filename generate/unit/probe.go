@@ -9,6 +9,9 @@ import (
 // probeLimit bounds the attempts; where the walls hold each takes milliseconds.
 const probeLimit = 45 * time.Second
 
+// outputLimit is for what a probe prints into a file of root's in /run.
+const outputLimit = 256 << 10
+
 // probe makes the oneshot that tries, as the agent and in its own sandbox, what an agent must not be able to do. The
 // activator starts it in the health window, an operator by hand; systemd opens the file for what it prints.
 func (b *builder) probe(a *model.Agent) {
@@ -17,6 +20,7 @@ func (b *builder) probe(a *model.Agent) {
 	s.Text("Description", "fleet "+b.m.Project+": containment probe of agent "+a.Key)
 	b.owned(s, a, "manual")
 	b.contained(s, a)
+	b.signed(s, a)
 	s.Int("StartLimitIntervalSec", 0)
 
 	s = u.Section("Service")
@@ -25,6 +29,8 @@ func (b *builder) probe(a *model.Agent) {
 	s.Span("TimeoutStopSec", 5*time.Second)
 	s.Words("KillMode", "control-group")
 	b.sandbox(s, a, box{})
+	s.Words("WorkingDirectory", "/")   // the home may be closed
+	s.Bytes("LimitFSIZE", outputLimit) // the agent can make its probe write
 	s.Bind(Bind{Source: b.m.ProbeProgram()})
 	b.environment(s, a)
 	s.Words("StandardInput", "null")

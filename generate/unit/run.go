@@ -8,9 +8,19 @@ import (
 	"fleet/generate/model"
 )
 
-// record notes which definition runs, and takes flags away that were meant for the instance before.
-func (b *builder) record(s Section, flags ...string) {
-	s.Record(b.store("libexec/record"), append([]string{b.m.UnitsDir()}, flags...)...)
+// record notes which definition runs.
+func (b *builder) record(s Section) { s.Record(b.store("libexec/record"), b.m.UnitsDir()) }
+
+// recordAgent notes it for a unit of an agent, takes flags away that were meant for the instance before, and opens the
+// agent's folders where it has closed them.
+func (b *builder) recordAgent(s Section, a *model.Agent, flags ...string) {
+	args := append(append([]string{b.m.UnitsDir()}, flags...), "--")
+	s.Record(b.store("libexec/record"), append(args, ownFolders(b.m, a)...)...)
+}
+
+// ownFolders are the folders on the host that belong to the agent.
+func ownFolders(m *model.Fleet, a *model.Agent) []string {
+	return []string{a.Home(), m.AgentRecords(a.Key), m.AgentOwn(a.Key)}
 }
 
 // run writes the assert and the main command. What the spec puts into the environment is set by env(1) for the main
@@ -30,7 +40,7 @@ func (b *builder) run(s Section, a *model.Agent, box box, program string) {
 
 // assert refuses to start what the sandbox does not hold.
 func (b *builder) assert(s Section, a *model.Agent, box box) {
-	args := append([]string{b.store("libexec/assert"), mode(a, box), b.m.HostNamespaces()}, b.expected(a)...)
+	args := append([]string{b.store("libexec/assert"), mode(a, box), b.m.HostNamespaces(), b.m.AgentOwn(a.Key)}, b.expected(a)...)
 	s.Exec("ExecStartPre", launch(a, box.sudo, args...))
 }
 

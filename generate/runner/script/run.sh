@@ -1,9 +1,6 @@
-# Below here every agent's and every job's script is the same.
-#
-#   run           an agent: session, pause, session; or one session where kind is job
-#   run harness   the harness itself, which a session starts
-#
-# It runs as the agent inside the sandbox and holds no privilege. No -e: the loop outlives a full disk.
+# Below here every agent's and every job's script is the same. Called with the word harness it becomes the harness, else
+# it is an agent: session, pause, session; or one session where kind is job. It runs as the agent inside the sandbox and
+# holds no privilege. No -e: the loop outlives a full disk.
 set -u
 umask 077
 own=$run/own work=$home/work logs=$records/sessions job_field='' prompt_field=''
@@ -16,7 +13,7 @@ clock() { read -r clock _ </proc/uptime && clock=${clock%%.*}; } # seconds since
 over() { [ -n "$ending" ] || { [ "$kind" = session ] && [ -e "$run/end" ]; }; }
 
 # What others see of an agent: heartbeat, status line, and links that point nowhere: root reads names and times here.
-beat() { [ "$kind" != session ] || { : >"$own/beat"; } 2>/dev/null || :; }
+beat() { [ "$kind" != session ] || { true >"$own/beat"; } 2>/dev/null || :; } # sh would end where : cannot open it
 sign() { [ "$kind" != session ] || ln -sfn "$2" "$own/$1" || :; }
 trouble() { troubled=yes && sign problem "$1"; }
 tell() {
@@ -73,7 +70,7 @@ prepare() {
 		trouble harness
 		return 1
 	fi
-	[ -e "$home/.fleet-setup" ] || { hook setup && : >"$home/.fleet-setup"; } || return 1
+	[ -e "$home/.fleet-setup" ] || { hook setup && true >"$home/.fleet-setup"; } || return 1
 	hook before
 }
 
@@ -176,7 +173,8 @@ lock() {
 [ "${1:-}" != harness ] || { harness; exit; }
 export FLEET_SESSION=0 FLEET_RESULT=- FLEET_QUEUED='' FLEET_RESUME=''
 trap 'ending=yes; [ -z "$worker" ] || kill -s TERM "$worker"' TERM INT HUP
-[ "$kind" = job ] || find "$own" -mindepth 1 -maxdepth 1 ! -type f ! -type s -delete # signs of the run before, FIFOs
+chmod -R u+rwX "$own" # the run before may have closed what is in it, and left signs and what is in the way
+[ "$kind" = job ] || find "$own" -mindepth 1 -maxdepth 1 ! -type f,s -exec rm -rf {} +
 exec 9>"$own/lock"
 if [ "$kind" = job ]; then
 	if flock -w "$patience" 9; then # it waits as long as a session of the agent may take
@@ -189,8 +187,7 @@ if [ "$kind" = job ]; then
 	case $FLEET_RESULT in ok | skipped | ended) exit 0 ;; *) exit 1 ;; esac
 fi
 beat
-until over; do
-	lock || break
+while ! over && lock; do
 	work
 	flock -u 9
 	rest

@@ -14,7 +14,7 @@ shift 5
 own=$FLEET_OWN pane="=$FLEET_AGENT:0.0" child='' ending='' life=''
 
 tmx() { tmux -u -S "$own/tmux" -f "$tmux_conf" "$@"; }
-beat() { [ "$FLEET_KIND" != session ] || { : >"$own/beat"; } 2>/dev/null; }
+beat() { [ "$FLEET_KIND" != session ] || { true >"$own/beat"; } 2>/dev/null; }
 clock() { read -r clock _ </proc/uptime && clock=${clock%%.*}; } # seconds since boot: nobody sets that clock
 
 # Starts the command as leader of a process group, child. In a terminal it takes the place of the one before.

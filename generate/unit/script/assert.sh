@@ -4,16 +4,17 @@
 # Proves from inside that the sandbox of an agent's unit is really there, since systemd leaves parts of it out with a
 # warning where the kernel or a container does not allow them. A unit whose assert fails does not start.
 #
-#   assert MODE HOST [WRITABLE...]
+#   assert MODE HOST OWN [WRITABLE...]
 #
 # MODE is namespace, user or sudo (user, and the agent may call sudo). HOST is the list that libexec/namespaces wrote.
-# WRITABLE are all mounts that may be written to, with white space as /proc/self/mountinfo writes it.
+# OWN is the agent's own folder in /run, which has a file system of its own; WRITABLE are all other mounts that may be
+# written to, with white space as /proc/self/mountinfo writes it.
 set -eu
 export LC_ALL=C PATH=/usr/bin:/bin
 
-mode=$1 host=$2
-shift 2
-writable=" $* "
+mode=$1 host=$2 folder=$3
+shift 3
+writable=" $folder $* "
 tab=$(printf '\t')
 bad=0
 
@@ -88,7 +89,7 @@ mounts() {
 		*) fail "$point must be read-only" ;;
 		esac
 	done </proc/self/mountinfo
-	for point in /tmp /var/tmp /dev/shm; do
+	for point in /tmp /var/tmp /dev/shm "$folder"; do
 		case "$sized " in
 		*" $point "*) ;;
 		*) fail "$point must be a tmpfs of limited size" ;;

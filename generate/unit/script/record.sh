@@ -3,9 +3,10 @@
 #
 # Notes which definition of a unit runs, before anything else of the service does: root's ExecStartPre=+.
 #
-#   record UNIT DIGEST FOLDER [FLAG...]
+#   record UNIT DIGEST FOLDER [FLAG...] [-- OWN...]
 #
-# Writes the line "DIGEST INVOCATION" to FOLDER/UNIT and removes the flags. Inside an agent's root there is neither
+# Writes the line "DIGEST INVOCATION" to FOLDER/UNIT and removes the flags. OWN are the agent's own folders, which it can
+# close to itself so that nothing starts any more: they are opened again. The folders above are root's. Inside an agent's root there is neither
 # /proc nor /dev for it (systemd.exec(5), RootDirectory= with the prefix +), so it uses none.
 set -eu
 umask 022
@@ -15,4 +16,8 @@ unit=$1 digest=$2 folder=$3
 shift 3
 printf '%s %s\n' "$digest" "${INVOCATION_ID:?is set by systemd}" >"$folder/.$unit.$$"
 mv -f "$folder/.$unit.$$" "$folder/$unit"
-[ $# -eq 0 ] || rm -f "$@"
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+	rm -f "$1"
+	shift
+done
+[ $# -lt 2 ] || { shift && chmod 0700 "$@"; }
