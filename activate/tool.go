@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -34,11 +35,11 @@ func PlaceTool(fx system.Effects, l profile.Layout) (string, error) {
 	if err := os.MkdirAll(l.Store(), 0o755); err != nil {
 		return "", err
 	}
-	return path, copyTool(fx, "/proc/self/exe", path)
+	return path, copyTool(fx, "/proc/self/exe", path, 0o555)
 }
 
 // copyTool makes to an executable copy of from, in place of what was there, unless it has that content already.
-func copyTool(fx system.Effects, from, to string) error {
+func copyTool(fx system.Effects, from, to string, mode fs.FileMode) error {
 	if same, err := sameContent(from, to); err != nil || same {
 		return err
 	}
@@ -53,7 +54,7 @@ func copyTool(fx system.Effects, from, to string) error {
 			return err
 		}
 		_, err = io.Copy(tmp, src)
-		err = errors.Join(err, tmp.Chmod(0o555), tmp.Sync(), tmp.Close())
+		err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
 		if err != nil {
 			return fmt.Errorf("copy the tool: %w", errors.Join(err, os.Remove(to+".new")))
 		}

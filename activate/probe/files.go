@@ -104,14 +104,15 @@ func write(dir string) func() error {
 	}
 }
 
-// foreignProcess looks for a process in /proc that belongs to somebody else.
+// foreignProcess looks for a process in /proc that belongs to somebody else. The probe's own counts as root's there, since
+// its program cannot be read.
 func foreignProcess() error {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
+		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == os.Getpid() {
 			continue
 		}
 		info, err := os.Stat(filepath.Join("/proc", e.Name()))
