@@ -38,7 +38,8 @@ func init() {
 	roles = map[string]func([]string){
 		"agent": agentMain, "try": tryMain, "origin": originMain, "serve": serveMain, "watch": watchMain, "listen": listen,
 		"whoami": whoami, "listen-low": listenLow, "forked": forked, "sleep": sleep,
-		"fingerprint": fingerprint,
+		"fingerprint": fingerprint, "plant": plant, "fake-tmux": fakeTmux, "evil-tmux": evilTmux,
+		"siege": siege, "fork-on": forkOn, "lock-out": lockOut, "fill-records": fillRecords,
 	}
 }
 
