@@ -9,6 +9,8 @@ import (
 	"context"
 	"path/filepath"
 
+	"golang.org/x/sync/errgroup"
+
 	"fleet/activate/firewall"
 	"fleet/activate/profile"
 	"fleet/activate/users"
@@ -25,18 +27,25 @@ type Question struct {
 	Live     string             // folder of the generation that is live, "" if none is
 }
 
+// judges are asked side by side: each waits for another program.
+var judges = []func(context.Context, Question) (report.Report, error){units, names, rules, accounts, sudo}
+
 // Check returns all that is wrong. The error says that a judge could not be asked.
 func Check(ctx context.Context, q Question) (report.Report, error) {
-	var all report.Report
-	if q.Store == "" {
-		q.Store = manifest.StoreDir
+	found := make([]report.Report, len(judges))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, judge := range judges {
+		g.Go(func() (err error) {
+			found[i], err = judge(ctx, q)
+			return err
+		})
 	}
-	for _, judge := range []func(context.Context, Question) (report.Report, error){units, names, rules, accounts, sudo} {
-		found, err := judge(ctx, q)
-		if err != nil {
-			return all, err
-		}
-		all.Merge("", found)
+	var all report.Report
+	if err := g.Wait(); err != nil {
+		return all, err
+	}
+	for _, f := range found {
+		all.Merge("", f)
 	}
 	all.Sort()
 	return all, nil
