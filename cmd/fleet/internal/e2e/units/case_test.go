@@ -147,7 +147,7 @@ func (c *unitCase) judge(t *testing.T, h *e2e.Host, m move) {
 		}
 	}
 	if c.check != "" {
-		if out, exit := h.Try("sh", "-euc", c.check); exit != 0 {
+		if out, exit := h.Try("sh", "-euxc", c.check); exit != 0 {
 			t.Errorf("check: exit status %d\n%s", exit, out)
 		}
 	}
