@@ -194,6 +194,22 @@ failed_units() {
 	done
 }
 
+# forget takes away what the first switch of a host put in place for every generation: none was ever confirmed. The
+# generator stays where another project needs it.
+forget() {
+	[ "$from$boot" = 00 ] || return 0
+	rm -f "$root/etc/sudoers.d/fleet-$project"
+	for other in "$root"/etc/fleet/*/; do
+		[ "$other" = "$root/etc/fleet/$project/" ] || return 0
+	done
+	for parent in "$root/usr/local/lib/systemd" "$root/etc/systemd"; do
+		generator=$parent/system-generators/fleet
+		grep -qs "^# fleet's systemd generator" "$generator" || continue
+		rm -f "$generator" && rmdir "$parent/system-generators" 2>/dev/null && rmdir "$parent" 2>/dev/null
+	done
+	return 0
+}
+
 # note WORD FAILED writes the result so that a power cut leaves it whole or missing.
 note() {
 	printf '%s\n' "$1" ${2:+"$2"} >"$result.new" && sync "$result.new" && mv "$result.new" "$result" && sync "${result%/*}"
@@ -223,4 +239,5 @@ failed=$failed$(reload)
 stop_new
 start_old
 release_timers
+forget
 finish reverted "$failed$(failed_units)"
