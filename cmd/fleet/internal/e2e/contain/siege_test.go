@@ -99,11 +99,11 @@ func lockOut([]string) {
 	home, key := os.Getenv("HOME"), os.Getenv("FLEET_AGENT")
 	own, records := "/run/fleet/demo/"+key+"/own", "/var/lib/fleet/demo/records/"+key
 	dirs := []string{home, own, records}
-	var at []int
-	for _, dir := range dirs {
+	at := make([]int, len(dirs))
+	for i, dir := range dirs {
 		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 		must(err)
-		at = append(at, fd)
+		at[i] = fd
 	}
 	for told := false; ; {
 		for _, dir := range dirs {
