@@ -18,7 +18,6 @@ import (
 	"fleet/activate/journal"
 	"fleet/activate/plan"
 	"fleet/activate/probe"
-	"fleet/activate/safefile"
 	"fleet/schemas/manifest"
 )
 
@@ -47,6 +46,9 @@ func (r *run) watchHealth(ctx context.Context) error {
 		}
 		silent = slices.DeleteFunc(silent, r.beats)
 		time.Sleep(min(healthEvery, max(0, time.Until(end))))
+	}
+	if silent, err = r.mute(ctx, silent); err != nil {
+		return err
 	}
 	if len(silent) > 0 {
 		return fmt.Errorf("no heartbeat within %s of %s\n  hint: journalctl -u %s", window, agentKeys(silent), silent[0].Unit)
@@ -124,17 +126,6 @@ func (r *run) started() []manifest.Agent {
 		}
 	}
 	return out
-}
-
-// beats reports whether the agent has beaten since the switch began. Its folder is its own: only the time stamp counts.
-func (r *run) beats(a manifest.Agent) bool {
-	d, err := safefile.Open(r.profile.AgentOwn(a.Key))
-	if err != nil {
-		return false
-	}
-	defer d.Close()
-	info, err := d.Stat("beat")
-	return err == nil && !info.ModTime.Before(r.began.Add(-time.Second))
 }
 
 // probesAtOnce bounds the probes that run side by side: each is a short process.

@@ -58,9 +58,10 @@ type run struct {
 	txn   *state.Txn
 	armed bool
 
-	began    time.Time
-	launched time.Duration // of CLOCK_MONOTONIC, when P10 began to start units
-	took     []detach.Took
+	began       time.Time
+	launched    time.Duration        // of CLOCK_MONOTONIC, when P10 began to start units
+	beatsBefore map[string]time.Time // heartbeats at that time, by agent
+	took        []detach.Took
 }
 
 func newRun(h Host, d detach.Dir, req detach.Request) *run {

@@ -26,6 +26,7 @@ func (r *run) startNew(ctx context.Context) error {
 		return err
 	}
 	r.launched = systemd.Uptime()
+	r.listen()
 	jobs := r.plan.Jobs()
 	results := r.do(ctx, append(jobs, r.waits()...))
 	for _, res := range results[len(jobs):] {
