@@ -18,6 +18,7 @@ import (
 	"fleet/activate/journal"
 	"fleet/activate/plan"
 	"fleet/activate/probe"
+	"fleet/activate/safefile"
 	"fleet/schemas/manifest"
 )
 
@@ -151,13 +152,19 @@ func (r *run) probe(ctx context.Context) error {
 // why the probe did not come to its end.
 func Probe(ctx context.Context, h Host, a manifest.Agent) ([]probe.Result, error) {
 	unit := fmt.Sprintf("fleet-%s-%s-probe.service", h.Layout.Project, a.Key)
+	output := filepath.Join(h.Layout.Run(), probeName, a.Key)
+	if err := safefile.Remove(h.Effects, output); err != nil { // what an earlier one found says nothing
+		return nil, err
+	}
 	res := h.Systemd.StartAndWait(ctx, h.Effects, unit, probeTime)
-	results, err := probeResults(filepath.Join(h.Layout.Run(), probeName, a.Key))
+	results, err := probeResults(output)
 	switch {
-	case err == nil && res.OK():
-		return results, nil
 	case len(probe.Breaches(results)) > 0:
 		return results, fmt.Errorf("containment of %s: %s", a.Key, probe.Summary(results))
+	case err == nil && res.OK() && len(results) == 0:
+		return nil, fmt.Errorf("containment of %s: the probe has tried nothing", a.Key)
+	case err == nil && res.OK():
+		return results, nil
 	}
 	return results, fmt.Errorf("containment of %s: %s", a.Key, h.Systemd.Explain(ctx, res))
 }
