@@ -282,6 +282,8 @@ func TestMachineFailOpen(t *testing.T) {
 		{"lead", "ProtectHostname=no", "the uts namespace is the host's"},
 		{"lead", "ProtectProc=default", "/proc must hide the processes of others"},
 		{"lead", "ProtectSystem=no", "/ must be read-only"},
+		{"lead", "RootDirectory=", "the root is the host's"},
+		{"worker", "RootDirectory=", "the root is the host's"},
 		{"lead", "ProtectHome=no", "/home must be read-only"},
 		{
 			"lead", "TemporaryFileSystem=\nTemporaryFileSystem=/run:ro /etc:ro /var:ro /var/tmp",

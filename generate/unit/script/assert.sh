@@ -74,8 +74,9 @@ namespaces() {
 	[ ! -e /proc/1 ] || fail '/proc must hide the processes of others'
 }
 
-# mounts: nothing can be written to but what is named; temporary folders have a size.
+# mounts: the root is a tree of its own; nothing can be written to but what is named; temporary folders have a size.
 mounts() {
+	[ "$(stat -c %d:%i /)" != "$(listed root)" ] || fail "the root is the host's"
 	sized=
 	while read -r _ _ _ _ point options rest; do
 		case $rest in
