@@ -44,7 +44,7 @@ func units(ctx context.Context, q Question) (report.Report, error) {
 	return r, ctx.Err()
 }
 
-// layOut copies the units into dir, with a stand-in for the anchor, and returns the paths of all that are listed.
+// layOut copies the units into dir, with a stand-in for the anchor, and returns the paths of those to be judged.
 func layOut(q Question, dir string) ([]string, error) {
 	for _, f := range q.Manifest.Files {
 		rel, isUnit := strings.CutPrefix(f.Path, "units/")
@@ -65,9 +65,24 @@ func layOut(q Question, dir string) ([]string, error) {
 	}
 	var out []string
 	for _, u := range q.Manifest.Units {
-		out = append(out, filepath.Join(dir, u.Name))
+		if !judged(q, u.Name) {
+			out = append(out, filepath.Join(dir, u.Name))
+		}
 	}
 	return out, nil
+}
+
+// judged reports whether the live generation has the very same unit, which was judged on this host when it went live.
+func judged(q Question, name string) bool {
+	if q.Live == "" {
+		return false
+	}
+	was, err := os.ReadFile(filepath.Join(q.Live, "units", name))
+	if err != nil {
+		return false
+	}
+	is, err := os.ReadFile(filepath.Join(q.Dir, "units", name))
+	return err == nil && string(was) == string(is)
 }
 
 // place copies a unit. What it runs is looked for where the copy's store is; the probes' program comes with the switch.
