@@ -52,13 +52,17 @@ func TestPolicies(t *testing.T) {
 		h := h.On(t)
 		scriptText(t, h, build(h, held("two")))
 	})
-	h.MustRun("rm", "/home/demo-g/go")
+	h.MustRun("rm", "-f", "/home/demo-g/go")
 	awaitState(h, "w", "pausing")
 	t.Run("ACT-A11 onChange", func(t *testing.T) {
 		h := h.On(t)
 		all := build(h, `{ defaults+: { systemd: { Service: { Nice: 3 } } } }`)
 		byPolicy(t, h, all)
 		manualDone(t, h, h.Build(e2e.Spec(append(specs, `{ agents+: { w+: { prompt: 'A third thing.' } } }`)...)))
+	})
+	t.Run("ACT-A35 rollback of a change that waits", func(t *testing.T) {
+		h := h.On(t)
+		waitsNoMore(t, h, build(h, `{ agents+: { g+: { prompt: 'Never done.' } } }`))
 	})
 	t.Run("ACT-A11 now", func(t *testing.T) {
 		h := h.On(t)
@@ -159,9 +163,34 @@ func manualDone(t *testing.T, h *e2e.Host, next string) {
 	}
 }
 
+// waitsNoMore goes back from a change that an agent has not taken yet: its session goes on, and after it the agent.
+func waitsNoMore(t *testing.T, h *e2e.Host, dir string) {
+	const flag, ending = "/run/fleet/demo/g/end", "fleetending-demo-g.service"
+	h.MustRun("rm", "-f", "/home/demo-g/go")
+	h.MustRun("fleet", "restart", "g")
+	awaitState(h, "g", "working")
+	m := switchTo(t, h, dir)
+	m.want(t, unitG, "graceful", "untouched")
+	h.MustRun("test", "-e", flag)
+	h.MustRun("systemctl", "is-active", ending)
+	m = rollback(t, h)
+	m.only(t)
+	if _, exit := h.Try("test", "-e", flag); exit == 0 {
+		t.Error("the agent is still told to end")
+	}
+	if _, exit := h.Try("systemctl", "is-active", ending); exit == 0 {
+		t.Errorf("%s still waits for its end", ending)
+	}
+	h.MustRun("touch", "/home/demo-g/go")
+	awaitState(h, "g", "pausing")
+	if got := h.InvocationID(unitG); got != m.before[unitG].invocation {
+		t.Error("the agent was started again")
+	}
+}
+
 // now does not wait for sessions. Manual is manual all the same.
 func now(t *testing.T, h *e2e.Host, dir string) {
-	h.MustRun("rm", "/home/demo-g/go")
+	h.MustRun("rm", "-f", "/home/demo-g/go")
 	h.MustRun("fleet", "restart", "g")
 	awaitState(h, "g", "working")
 	m := switchTo(t, h, dir, "--now")
