@@ -29,26 +29,33 @@ func Relay(socket string, in, out *os.File) error {
 		defer func() { _ = term.Restore(int(in.Fd()), old) }() // the pane ends
 	}
 	stopSizes := forwardSize(in, master)
-	defer stopSizes()
 	done := make(chan struct{})
 	go waitEnd(conn, done)
 	go copyOut(out, master, done)
 	go copyIn(master, in, readOnly)
 	<-done
+	stopSizes()
 	return master.Close()
 }
 
-// forwardSize gives the master the size of the pane, now and at each change.
+// forwardSize gives the master the size of the pane, now and at each change, until stop, after which neither file is
+// touched any more.
 func forwardSize(from, to *os.File) (stop func()) {
 	changes := make(chan os.Signal, 1)
 	signal.Notify(changes, syscall.SIGWINCH)
-	changes <- syscall.SIGWINCH
+	_ = pty.InheritSize(from, to) // fails only where one of them is gone, and then all ends
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		for range changes {
-			_ = pty.InheritSize(from, to) // fails only where one of them is gone, and then all ends
+			_ = pty.InheritSize(from, to)
 		}
 	}()
-	return func() { signal.Stop(changes); close(changes) }
+	return func() {
+		signal.Stop(changes)
+		close(changes)
+		<-ended
+	}
 }
 
 func waitEnd(conn net.Conn, done chan<- struct{}) {
