@@ -11,7 +11,7 @@ import (
 )
 
 // finish (P13) does what is left after the commit point. Nothing in it can undo the switch; what fails here is done by
-// the next run.
+// the next run, with all that comes after it: the record of the switch goes only when the history has it.
 func (r *run) finish(ctx context.Context) detach.Result {
 	out := detach.Result{
 		Generation: r.to.number, ID: string(r.to.manifest.ID), Waiting: r.waiting(), Message: r.doneText(),
@@ -28,6 +28,7 @@ func (r *run) finish(ctx context.Context) detach.Result {
 	} {
 		if err := step.do(); err != nil {
 			r.host.Log("P13  %s: %v (the next run does it)", step.what, err)
+			break
 		}
 	}
 	return out

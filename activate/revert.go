@@ -43,10 +43,9 @@ func (r *run) revert(cause error) detach.Result {
 			"  hint: the dead man tries again; see journalctl -u %s", cause, err, r.txn.Timer)}
 	}
 	if err := r.remember(r.verdict(cause), cause.Error()); err != nil {
-		r.host.Log("write the history: %v", err)
-	}
-	if err := r.profile.RemoveTxn(r.txn.Nonce); err != nil {
-		r.host.Log("remove the record: %v", err)
+		r.host.Log("write the history: %v (the next run does it)", err)
+	} else if err := r.profile.RemoveTxn(r.txn.Nonce); err != nil {
+		r.host.Log("remove the record: %v (the next run does it)", err)
 	}
 	return detach.Result{
 		Status: StatusReverted, Generation: r.fromNumber(),
