@@ -52,7 +52,11 @@ func (h hostView) rollbackTarget(req *detach.Request, args []string) error {
 			return withStatus(exitRefused, err)
 		}
 	} else {
-		before := st.Before(h.active())
+		before, err := h.interrupted()
+		if err != nil {
+			return err
+		}
+		before = append(before, st.Before(h.active())...)
 		if len(before) == 0 {
 			return withStatus(exitRefused, errors.New("no generation was live before this one\n  hint: see fleet generations"))
 		}
@@ -64,4 +68,16 @@ func (h hostView) rollbackTarget(req *detach.Request, args []string) error {
 		return withStatus(exitRefused, fmt.Errorf("generation %d is live already", req.Number))
 	}
 	return nil
+}
+
+// interrupted returns what was live before a switch that has not been ended, and so is not in the history yet.
+func (h hostView) interrupted() ([]int, error) {
+	left, err := h.Unfinished()
+	var out []int
+	for _, u := range left {
+		if u.Txn != nil && u.Txn.To == h.active() && u.Txn.From != 0 {
+			out = append(out, u.Txn.From)
+		}
+	}
+	return out, err
 }
