@@ -146,8 +146,15 @@ func (r *run) enter(ctx context.Context, p phase) error {
 
 // rearm moves the dead man's time away, where he is armed.
 func (r *run) rearm(ctx context.Context) error {
+	return r.rearmFor(ctx, 0)
+}
+
+// rearmFor gives the phase that much time beyond its own. Several may ask at once.
+func (r *run) rearmFor(ctx context.Context, more time.Duration) error {
+	r.arming.Lock()
+	defer r.arming.Unlock()
 	if !r.armed {
 		return nil
 	}
-	return r.host.Systemd.RearmTimer(ctx, r.host.Effects, r.txn.Timer, r.deadline(r.txn.Phase))
+	return r.host.Systemd.RearmTimer(ctx, r.host.Effects, r.txn.Timer, r.deadline(r.txn.Phase)+more)
 }

@@ -16,6 +16,9 @@ import (
 // stopped, since the agent can end whatever else runs as its user. Then the agent is started again.
 func (r *run) probeAlone(ctx context.Context, a manifest.Agent, why error) error {
 	r.host.Log("     once more, without the agent: %v", why)
+	if err := r.rearmFor(ctx, probeTime+2*r.jobTime()); err != nil {
+		return err
+	}
 	stops, err := r.asAgent(ctx, a)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"fleet/activate/detach"
@@ -57,6 +58,8 @@ type run struct {
 	plan  *plan.Plan
 	txn   *state.Txn
 	armed bool
+
+	arming sync.Mutex // while the dead man's time is moved
 
 	began       time.Time
 	launched    time.Duration        // of CLOCK_MONOTONIC, when P10 began to start units

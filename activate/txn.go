@@ -130,7 +130,7 @@ func (r *run) deadline(phase string) time.Duration {
 		d = max(d, 2*r.jobTime())
 	case "P11":
 		rounds := 1 + len(r.started())/probesAtOnce
-		d = max(d, 2*time.Duration(a.Health)*time.Second+time.Duration(rounds)*(2*probeTime+2*r.jobTime()))
+		d = max(d, 2*time.Duration(a.Health)*time.Second+time.Duration(rounds)*probeTime)
 	case "P12":
 		d = max(d, r.req.Confirm+30*time.Second)
 	}
