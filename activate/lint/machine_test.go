@@ -75,7 +75,9 @@ func judged(t *testing.T, tree *manifesttest.Tree, live string) string {
 	p := profile.New(profile.Layout{Project: "demo"}, system.Real{})
 	got, err := p.Import(t.Context(), profile.Source{Path: dir, Nonce: "0123456789abcdef"})
 	must(t, err)
-	r, err := Check(t.Context(), Question{Layout: p.Layout, Dir: p.Generation(got.Number), Manifest: got.Manifest, Live: live})
+	r, err := Check(t.Context(), Question{
+		Layout: p.Layout, Dir: p.Generation(got.Number), Manifest: got.Manifest, Store: p.Store(), Live: live,
+	})
 	must(t, err)
 	return r.String()
 }
