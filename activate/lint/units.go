@@ -65,15 +65,15 @@ func layOut(q Question, dir string) ([]string, error) {
 	}
 	var out []string
 	for _, u := range q.Manifest.Units {
-		if !judged(q, u.Name) {
+		if !isLive(q, u.Name) {
 			out = append(out, filepath.Join(dir, u.Name))
 		}
 	}
 	return out, nil
 }
 
-// judged reports whether the live generation has the very same unit, which was judged on this host when it went live.
-func judged(q Question, name string) bool {
+// isLive reports whether the live generation has the very same unit, which was judged on this host when it went live.
+func isLive(q Question, name string) bool {
 	if q.Live == "" {
 		return false
 	}
