@@ -45,7 +45,7 @@ func (r *run) watchHealth(ctx context.Context) error {
 		if err := r.stillUp(ctx, watched); err != nil {
 			return err
 		}
-		silent = slices.DeleteFunc(silent, r.beats)
+		silent = slices.DeleteFunc(silent, func(a manifest.Agent) bool { return r.beats(ctx, a) })
 		time.Sleep(min(healthEvery, max(0, time.Until(end))))
 	}
 	if silent, err = r.mute(ctx, silent); err != nil {

@@ -43,17 +43,17 @@ func Failed(ctx context.Context, unit string, since time.Duration) (bool, error)
 	return laterThan(out, since), nil
 }
 
-// Spoke reports whether a process of the unit has written a line to its standard output since a time of
-// CLOCK_MONOTONIC. What is in the journal cannot be taken out again by the unit.
-func Spoke(ctx context.Context, unit string, since time.Duration) (bool, error) {
+// Spoke reports whether a process of this instance of the unit has written a line to its standard output. What is in the
+// journal cannot be taken out again by the unit.
+func Spoke(ctx context.Context, unit, invocation string) (bool, error) {
 	cmd := exec.CommandContext(ctx, program, "--quiet", "--no-pager", "--boot", "--output=json", "--output-fields=_TRANSPORT",
-		"--lines=1", "_TRANSPORT=stdout", "_SYSTEMD_UNIT="+unit)
+		"--lines=1", "_TRANSPORT=stdout", "_SYSTEMD_UNIT="+unit, "_SYSTEMD_INVOCATION_ID="+invocation)
 	cmd.Env = environment
 	out, err := cmd.Output()
 	if err != nil {
 		return false, fmt.Errorf("read the journal: %s: %w", program, err)
 	}
-	return laterThan(out, since), nil
+	return laterThan(out, 0), nil
 }
 
 // laterThan reports whether one of journalctl's JSON objects is of a later time of CLOCK_MONOTONIC.

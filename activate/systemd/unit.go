@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Unit is what systemd knows of one unit. A unit that it does not know has LoadState "not-found".
@@ -24,6 +25,7 @@ type Unit struct {
 
 	// Of services alone, and read by Unit alone.
 	MainPID        int
+	MainStarted    time.Time // of the main process that ran last
 	ControlGroup   string
 	NRestarts      int // restarts by systemd itself since a person or a switch started it
 	ExecMainStatus int
@@ -48,6 +50,7 @@ func (m *Manager) Unit(ctx context.Context, name string) (Unit, error) {
 	u.Result = text(p, "Result")
 	u.ControlGroup = text(p, "ControlGroup")
 	u.MainPID = number(p, "MainPID")
+	u.MainStarted = realtime(p["ExecMainStartTimestamp"])
 	u.NRestarts = number(p, "NRestarts")
 	u.ExecMainStatus = number(p, "ExecMainStatus")
 	return u, nil
