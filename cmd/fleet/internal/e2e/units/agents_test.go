@@ -28,6 +28,18 @@ func TestAgents(t *testing.T) {
 	withC := h.Build(e2e.Spec(parting, three))
 	t.Run("ACT-A2 new agent", func(t *testing.T) { newAgent(t, h.On(t), withC) })
 
+	t.Run("ACT-A30 agent that is not started", func(t *testing.T) {
+		h := h.On(t)
+		before := states(t, h, e2e.Project)
+		bad := h.Build(e2e.Spec(parting, three, `{ agents+: { a+: { systemd: { Unit: { ConditionPathExists: '/nowhere' } } } } }`))
+		if out := h.SwitchTo(5, bad, "--now"); !strings.Contains(out, unitOf("a")+" was not started (inactive)") {
+			t.Errorf("the message does not say what is wrong:\n%s", out)
+		}
+		m := move{before: before, after: states(t, h, e2e.Project)}
+		m.only(t, unitOf("a"))
+		m.did(t, unitOf("a"), "restarted")
+	})
+
 	const without = `{ agents: { a: {}, c: {} } }`
 	t.Run("ACT-A3 agent removed", func(t *testing.T) {
 		removedAgent(t, h.On(t), h.On(t).Build(e2e.Spec(parting, without)))
