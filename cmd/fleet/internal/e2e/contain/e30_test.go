@@ -27,9 +27,16 @@ var entrances = map[string]string{
 	"sshd":          `systemd-run -q --wait -p User=USER -p PAMName=sshd sh -c 'touch "$HOME/entered"'`,
 	"cron":          `systemd-run -q --wait -p User=USER -p PAMName=cron sh -c 'touch "$HOME/entered"'`,
 	"at":            `systemd-run -q --wait -p User=USER -p PAMName=atd sh -c 'touch "$HOME/entered"'`,
-	"user manager":  `systemctl start "user@$(id -u USER).service" && i=50 && while [ $i -gt 0 ] && [ ! -e ~USER/lured-user-manager ]; do i=$((i-1)); sleep 0.1; done && mv ~USER/lured-user-manager ~USER/entered`,
-	"linger":        `loginctl enable-linger USER && i=50 && while [ $i -gt 0 ] && [ ! -e ~USER/lured-user-manager ]; do i=$((i-1)); sleep 0.1; done; mv ~USER/lured-user-manager ~USER/entered`,
+	"user manager":  `systemctl start "user@$(id -u USER).service" && ` + awaitManager,
+	"linger":        `loginctl enable-linger USER && sleep 0.5 && ` + awaitManager,
 }
+
+// awaitManager waits until a user's systemd has run the user's unit, or has failed to start.
+const awaitManager = `for i in $(seq 150); do
+	[ ! -e ~USER/lured-user-manager ] || { mv ~USER/lured-user-manager ~USER/entered; break; }
+	! systemctl is-failed -q "user@$(id -u USER).service" || break
+	sleep 0.1
+done`
 
 // Whatever lies in an agent's home, nothing on the host makes a session of its user: the account has expired. The same
 // is done for a user of the host with the same home, for whom all of it works.
@@ -69,7 +76,7 @@ func (f *fleet) expired(user string) {
 func (f *fleet) enter(user string, want bool) {
 	f.t.Helper()
 	for name, script := range entrances {
-		f.MustRun("sh", "-c", "rm -f ~"+user+"/entered ~"+user+"/lured-*; loginctl disable-linger "+user+" 2>/dev/null; systemctl stop user@$(id -u "+user+").service || :")
+		f.MustRun("sh", "-c", "rm -f ~"+user+"/entered ~"+user+"/lured-*; "+quit(user))
 		out, _ := f.Try("timeout", "20", "sh", "-c", strings.ReplaceAll(script, "USER", user))
 		_, exit := f.Try("test", "-e", "/home/"+user+"/entered")
 		if got := exit == 0; got != want {
@@ -81,5 +88,11 @@ func (f *fleet) enter(user string, want bool) {
 	if !want && lured != "" {
 		f.t.Errorf("%s: has run %s", user, lured)
 	}
-	f.MustRun("sh", "-c", fmt.Sprintf("loginctl disable-linger %s 2>/dev/null; systemctl stop user@$(id -u %s).service || :", user, user))
+	f.MustRun("sh", "-c", quit(user))
+}
+
+// quit is a script that ends a user's systemd and what is known of it.
+func quit(user string) string {
+	unit := fmt.Sprintf("user@$(id -u %s).service", user)
+	return fmt.Sprintf("loginctl disable-linger %s 2>/dev/null; systemctl stop %s; systemctl reset-failed %s 2>/dev/null; :", user, unit, unit)
 }

@@ -44,9 +44,11 @@ func TestEGRE31Traps(t *testing.T) {
 			f.Sh("printf %s '" + kind + "' >/home/demo-" + key + "/trap")
 		}
 		for _, key := range []string{"n1", "u1"} {
-			f.told(key, "trap")
-			f.look(kind, key)
+			if failed := decode[[]string](f, f.told(key, "trap")); len(failed) > 0 {
+				t.Errorf("%s, %s: cannot set %q", kind, key, failed)
+			}
 		}
+		f.look(kind, "n1", "u1")
 	}
 	for _, path := range []string{"/etc/cron.d/contain-made"} {
 		if _, exit := f.Try("test", "-e", path); exit == 0 {
@@ -58,24 +60,33 @@ func TestEGRE31Traps(t *testing.T) {
 	}
 }
 
-// look does all looks at one agent and judges what they show.
-func (f *fleet) look(kind, key string) {
+// look does all looks at agents and judges what they show.
+func (f *fleet) look(kind string, keys ...string) {
 	f.t.Helper()
-	script := ""
-	for _, l := range looks {
-		l = strings.ReplaceAll(l, "KEY", key)
-		script += fmt.Sprintf("printf '\\n### %s\\n'; timeout %s %s 2>&1; echo \"### exit $?\"\n", l, lookTime, l)
+	script, want := "", 0
+	for i, key := range keys {
+		for _, l := range looks {
+			if i > 0 && !strings.Contains(l, "KEY") {
+				continue // it shows all of them
+			}
+			l = strings.ReplaceAll(l, "KEY", key)
+			script += fmt.Sprintf("printf '\\n### %s\\n'; timeout %s %s 2>&1; echo \"### exit $?\"\n", l, lookTime, l)
+			want++
+		}
 	}
 	began := time.Now()
 	out, _ := f.Try("sh", "-c", script)
-	if got := strings.Count(out, "### exit"); got != len(looks) {
-		f.t.Errorf("%s, %s: %d looks of %d ended\n%s", kind, key, got, len(looks), out)
+	if got := strings.Count(out, "### exit"); got != want {
+		f.t.Errorf("%s: %d looks of %d ended\n%s", kind, got, want, out)
 	}
 	if strings.Contains(out, "### exit 124") {
-		f.t.Errorf("%s, %s: a look did not end in %s s\n%s", kind, key, lookTime, out)
+		f.t.Errorf("%s: a look did not end in %s s\n%s", kind, lookTime, out)
 	}
-	f.clean(kind+", "+key, out)
-	f.t.Logf("%s, %s: %s", kind, key, time.Since(began).Round(time.Millisecond))
+	f.clean(kind, out)
+	if testing.Verbose() {
+		f.t.Logf("%.20000s", out)
+	}
+	f.t.Logf("%s: %s", kind, time.Since(began).Round(time.Millisecond))
 }
 
 // clean wants text to be fit for a terminal, and to hold nothing that an agent may not read.
@@ -87,6 +98,25 @@ func (f *fleet) clean(what, out string) {
 			f.t.Errorf("%s: shown: %q", what, line)
 		}
 	}
+}
+
+// What lies in a home leads nobody astray who counts its files or removes it.
+func TestEGRE31Home(t *testing.T) {
+	t.Parallel()
+	f := boot(t, machine.Options{})
+	f.send("litter", "n1", "u1")
+	for _, key := range []string{"n1", "u1"} {
+		f.told(key, "litter")
+	}
+	f.Sh("echo top-secret >/root/secret; touch /etc/canary")
+	f.within(60*time.Second, "the watchdog", func() { f.MustRun("systemctl", "start", "fleet-demo-watchdog.service") })
+	f.within(60*time.Second, "uninstall", func() { f.MustRun("fleet", "uninstall", "--purge") })
+	for _, path := range []string{"/home/demo-n1", "/home/demo-u1", "/var/lib/fleet", "/run/fleet", "/etc/fleet"} {
+		if out, exit := f.Try("ls", "-A", path); exit == 0 {
+			t.Errorf("%s is still there: %s", path, out)
+		}
+	}
+	f.Sh("test -e /etc/canary; test -e /etc/passwd; test -c /dev/zero; test ! -e /made; grep -q top-secret /root/secret")
 }
 
 // No process of another user ever talks to the agent's tmux, be it a true one or not, and what a true one passes on does
@@ -103,7 +133,7 @@ func TestEGRE31Tmux(t *testing.T) {
 			}
 			return nil
 		})
-		f.view(key, 6)
+		f.view(key, 4)
 		f.look("fake tmux", key)
 		uid := f.MustRun("id", "-u", "demo-"+key)
 		peers := strings.Split(strings.TrimSpace(f.ReadFile("/home/demo-"+key+"/peers")), "\n")
@@ -121,7 +151,7 @@ func TestEGRE31Tmux(t *testing.T) {
 		if got := f.told(key, "evil"); got != `"\u003cnil\u003e"` {
 			t.Errorf("evil tmux: %s", got)
 		}
-		shown := f.view(key, 6)
+		shown := f.view(key, 4)
 		for _, bad := range []string{"\x1b]52", "\x1b]0;pwned", "\x1b]2;pwned", "cHduZWQ=", "\x1bPtmux"} {
 			if strings.Contains(shown, bad) {
 				t.Errorf("%s (%s): the operator's terminal got %q", key, isolation[key], bad)

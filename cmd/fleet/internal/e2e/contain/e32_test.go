@@ -92,14 +92,12 @@ func TestEGRE32Siege(t *testing.T) {
 func TestEGRE32Killer(t *testing.T) {
 	t.Parallel()
 	f := bare(t, small())
-	const change = `{ agents+: { [key]+: { prompt: '%s', hooks: { before: {
+	const change = `{ agents+: { [key]+: { hooks: { before: {
 		script: 'setsid hostile agent -- kill-others >/dev/null 2>&1 </dev/null &' } } } for key in ['n1', 'u1'] } }`
-	for _, prompt := range []string{"idle", "idle again"} {
-		dir, out := f.Build(spec(fmt.Sprintf(change, prompt))), ""
-		f.within(80*time.Second, "the switch", func() { out = f.Switch(dir, "--now") })
-		if got := strings.Count(out, "once more, without the agent"); got == 0 {
-			t.Errorf("no agent has killed its probe:\n%s", out)
-		}
+	dir, out := f.Build(spec(change)), ""
+	f.within(80*time.Second, "the switch", func() { out = f.Switch(dir, "--now") })
+	if got := strings.Count(out, "once more, without the agent"); got == 0 {
+		t.Errorf("no agent has killed its probe:\n%s", out)
 	}
 }
 
@@ -127,7 +125,7 @@ func TestEGRE32FullDisk(t *testing.T) {
 	dir := f.Build(spec(`{ agents+: { n1+: { prompt: 'idle again' } } }`))
 	f.within(80*time.Second, "the switch", func() {
 		exit, out, errOut := f.Fleet("switch", "--no-confirm", "--now", dir)
-		if exit == 0 || !strings.Contains(errOut+out, "no space left on device") {
+		if exit != 3 || !strings.Contains(errOut+out, "has 0 KiB free") {
 			t.Errorf("exit status %d: %s%s", exit, errOut, out)
 		}
 	})

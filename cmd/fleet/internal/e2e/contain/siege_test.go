@@ -3,7 +3,6 @@
 package contain
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -151,16 +150,26 @@ func forget([]string) {
 	report(filepath.Join(home, "seen", "forget"), "done")
 }
 
-// nest makes folders in each other until there is no name for the place any more.
-func nest(args []string) {
-	depth, err := strconv.Atoi(args[0])
-	must(err)
-	must(os.Chdir(os.Getenv("HOME")))
-	for range depth {
-		if err := syscall.Mkdir("deeper-and-deeper", 0o700); err != nil && !errors.Is(err, syscall.EEXIST) {
-			must(err)
-		}
+// litter leaves in its home what leads astray whoever counts or removes it: links out, pipes, names like options, a file
+// that only looks huge, and folders deeper than any path can name.
+func litter([]string) {
+	home := os.Getenv("HOME")
+	must(os.Chdir(home))
+	for name, target := range map[string]string{"etc": "/etc", "root": "/root", "up": "../..", "dev": "/dev/zero", "loop": "loop"} {
+		must(os.Symlink(target, name))
+	}
+	for _, name := range []string{"-rf", "--help", "$(touch made)", "a\nb", "\x1b]0;pwned\x07", strings.Repeat("x", 255)} {
+		must(os.WriteFile(name, nil, 0))
+	}
+	must(unix.Mkfifo("pipe", 0o666))
+	must(os.WriteFile("huge", nil, 0o600))
+	must(os.Truncate("huge", 1<<40))
+	must(os.Mkdir("closed", 0o700))
+	must(os.WriteFile("closed/file", nil, 0o600))
+	must(os.Chmod("closed", 0))
+	for range 10000 {
+		must(syscall.Mkdir("deeper-and-deeper", 0o700))
 		must(syscall.Chdir("deeper-and-deeper"))
 	}
-	report(filepath.Join(os.Getenv("HOME"), "seen", "nest"), strings.Repeat("x", 3))
+	report(filepath.Join(home, "seen", "litter"), "left")
 }

@@ -76,7 +76,8 @@ func escapeText(path string) string {
 	return escapes + "\n" + escapes
 }
 
-// plant keeps setting the trap that its home's file names, again and again, so that it also races with whoever looks.
+// plant sets the trap that a file in its home names, and again and again at the names that its runner writes to, so that
+// it also races with whoever looks.
 func plant([]string) {
 	home := os.Getenv("HOME")
 	own, records := trapped()
@@ -86,23 +87,35 @@ func plant([]string) {
 		if !known {
 			continue
 		}
+		var failed []string
 		for _, path := range append(own, records...) {
-			aside := path + "-aside"
-			if filepath.Base(path) == "sessions.jsonl" || filepath.Base(path) == "status" || done != string(kind) {
-				os.Chmod(path, 0o700)
-				os.RemoveAll(aside)
-				if err := set(aside); err != nil {
-					continue
-				}
-				unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
-				os.Rename(aside, path)
+			again := filepath.Base(path) == "sessions.jsonl" || filepath.Base(path) == "status"
+			if !again && done == string(kind) {
+				continue
+			}
+			if err := put(path, set); err != nil {
+				failed = append(failed, fmt.Sprint(path, ": ", err))
 			}
 		}
 		if done != string(kind) {
 			done = string(kind)
-			report(filepath.Join(home, "seen", "trap"), done)
+			report(filepath.Join(home, "seen", "trap"), failed)
 		}
 	}
+}
+
+// put has set make something and puts it at path in one step, whatever is there.
+func put(path string, set func(string) error) error {
+	aside := path + "-aside"
+	os.Chmod(aside, 0o700)
+	if err := orElse(os.RemoveAll(aside), set(aside)); err != nil {
+		return err
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE); err != nil {
+		return os.Rename(aside, path) // nothing is there
+	}
+	os.Chmod(aside, 0o700)
+	return os.RemoveAll(aside)
 }
 
 // fakeTmux stands where the agent's tmux listens. It writes down which user connects, and answers with all that it has.

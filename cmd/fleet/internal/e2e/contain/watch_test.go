@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -16,20 +15,18 @@ import (
 // in a unit of this agent.
 const (
 	watchLog   = "/run/watch.log"
-	watchEvery = 3 * time.Millisecond
+	watchEvery = 5 * time.Millisecond
 )
 
 func watchMain([]string) {
 	log, err := os.OpenFile(watchLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(err)
-	users := map[uint32]string{}
+	users := map[string]string{}
 	passwd, err := os.ReadFile("/etc/passwd")
 	must(err)
 	for line := range strings.Lines(string(passwd)) {
 		if f := strings.Split(line, ":"); strings.HasPrefix(f[0], "demo-") {
-			uid, err := strconv.Atoi(f[2])
-			must(err)
-			users[uint32(uid)] = strings.TrimPrefix(f[0], "demo-")
+			users[f[2]] = strings.TrimPrefix(f[0], "demo-")
 		}
 	}
 	told := map[string]bool{}
@@ -49,13 +46,16 @@ func watchMain([]string) {
 	}
 }
 
-// stray describes a process that is where it must not be.
-func stray(dir string, users map[uint32]string) string {
-	info, err := os.Stat(dir)
+// stray describes a process that is where it must not be. The real number counts: PID 1 has the effective one of a user for
+// a moment before it asks PAM.
+func stray(dir string, users map[string]string) string {
+	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		return ""
 	}
-	key, ours := users[info.Sys().(*syscall.Stat_t).Uid]
+	_, rest, _ := strings.Cut(string(status), "\nUid:\t")
+	uid, _, _ := strings.Cut(rest, "\t")
+	key, ours := users[uid]
 	if !ours {
 		return ""
 	}
@@ -64,7 +64,8 @@ func stray(dir string, users map[uint32]string) string {
 		return "" // it has ended
 	}
 	_, path, _ := strings.Cut(strings.TrimSpace(string(group)), "::")
-	unit, _, _ := strings.Cut(strings.TrimPrefix(path, "/fleet.slice/fleet-demo.slice/"), "/")
+	// Of a unit that has just ended the group is gone before its dead processes are.
+	unit, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(path, "/fleet.slice/fleet-demo.slice/"), " (deleted)"), "/")
 	for _, form := range []string{"fleet-demo-%s.service", "fleet-demo-%s-attach@*.service", "fleet-demo-%s-job-*.service", "fleet-demo-%s-probe.service"} {
 		if ok, _ := filepath.Match(fmt.Sprintf(form, key), unit); ok {
 			return ""
