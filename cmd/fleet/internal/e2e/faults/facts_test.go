@@ -24,8 +24,10 @@ for l in boot boot.1 boot.2; do
 		>/dev/null 2>&1 && echo "whole $l" || echo "damaged $l"
 done
 sed -n 's/^X-Fleet-Generation=/anchor /p' /run/systemd/generator/fleet-$p-anchor.service 2>/dev/null || :
-find /etc/fleet/$p /var/lib/fleet/$p/txn /var/lib/fleet/$p /var/lib/fleet/store /run/fleet/$p -maxdepth 2 \
+find /etc/fleet/$p /var/lib/fleet/$p /var/lib/fleet/store -maxdepth 2 \
 	\( -name '.incoming-*' -o -name '.trash-*' -o -name '.*.new' -o -name '*.new' \) -printf 'leftover %p\n' 2>/dev/null || :
+find /run/fleet/$p -maxdepth 1 -name '.*' -printf 'leftover %p\n' 2>/dev/null || :
+find /var/lib/fleet/$p/txn /run/fleet/$p/txn -mindepth 1 -maxdepth 1 ! -name '*.json' -printf 'part %f\n' 2>/dev/null || :
 find /var/lib/fleet/$p/txn -name '*.json' -printf 'txn %f\n' 2>/dev/null || :
 find /run/systemd/system -name '*fleet-hold.conf' -path "*fleet-$p-*" -printf 'held %p\n' 2>/dev/null || :
 for u in /run/fleet/$p/units/*; do [ ! -f "$u" ] || { read -r d i <"$u"; echo "ran ${u##*/} $d $i"; }; done
@@ -121,6 +123,11 @@ func (f facts) runs(m *manifest.Manifest) []string {
 		}
 	}
 	return bad
+}
+
+// left tells what interrupted switches left. There must be nothing once a switch has gone through.
+func (f facts) left() []string {
+	return slices.Concat(f.many["txn"], f.many["part"], f.many["leftover"], f.deadMen())
 }
 
 // deadMen tells which timers still wait to undo a switch.

@@ -37,6 +37,9 @@ func boot(t *testing.T, o machine.Options) *host {
 	return &host{e2e.New(t, machinetest.Options{Options: o, BuildTags: "fault"}), t}
 }
 
+// on returns the host for a subtest.
+func (h *host) on(t *testing.T) *host { return &host{h.Host.On(t), t} }
+
 // fault is system.Fault, see there.
 type fault struct {
 	Args   []string `json:"args"`

@@ -44,7 +44,7 @@ var ways = []way{byDeadMan, bySwitch, byPowerCut}
 
 // killIn kills switches of several projects on one machine, which share nothing but the host.
 func killIn(t *testing.T, phases ...string) {
-	k := newKills(t, 6)
+	k := newKills(t, max(4, len(phases)))
 	chosen := slices.DeleteFunc(k.list(), func(p point) bool { return !slices.Contains(phases, p.phase) })
 	t.Logf("%d points in %v", len(chosen), phases)
 	for r, round := range schedule(chosen, phases, len(k.victims)) {

@@ -106,13 +106,14 @@ func (k *kills) kill(at []point, by way) {
 func (k *kills) report(v *victim, when string, bad []string) {
 	k.t.Helper()
 	if len(bad) > 0 {
-		last := v.list[len(v.list)-1]
-		k.t.Errorf("%s killed before %q, at %s, %s:\n  %s", v.project, last, v.at, when, strings.Join(bad, "\n  "))
+		log, _ := k.Try("journalctl", "--no-pager", "--lines=30", "--output=short-precise", "--unit=fleetdeadman-"+v.project+"-*")
+		k.t.Errorf("%s killed before %q, at %s, %s:\n  %s\n%s",
+			v.project, v.list[len(v.list)-1], v.at, when, strings.Join(bad, "\n  "), log)
 	}
 }
 
 // patience is longer than any deadline of the dead man, on a host with much to do.
-const patience = 100 * time.Second
+const patience = 150 * time.Second
 
 // comeBack lets the host come back and checks that one generation is live as a whole then, the right one.
 func (k *kills) comeBack(by way) {
@@ -145,8 +146,7 @@ func (k *kills) clean() {
 	for _, v := range k.round {
 		f := k.facts(v.project)
 		bad := v.wrong(f, v.new)
-		bad = append(bad, f.many["txn"]...)
-		bad = append(bad, f.many["leftover"]...)
+		bad = append(bad, f.left()...)
 		k.report(v, "after the next switch", append(bad, k.reused(v)...))
 	}
 }
