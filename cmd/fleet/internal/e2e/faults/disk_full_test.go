@@ -68,4 +68,3 @@ func (h *host) fullAt(before string, exit int, b build, words ...string) {
 	h.Sh(`set -- /var/lib; ` + drain)
 	h.mustSay(out, words...)
 }
-

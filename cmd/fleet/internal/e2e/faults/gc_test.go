@@ -95,7 +95,7 @@ func (h *host) killCollections() {
 			return
 		}
 		if exit != 128+9 {
-			h.t.Fatal(fmt.Sprintf("gc to be killed before effect %d: exit status %d", nth, exit))
+			h.t.Fatalf("gc to be killed before effect %d: exit status %d", nth, exit)
 		}
 	}
 }

@@ -21,8 +21,10 @@ func TestACTB12HostileBuild(t *testing.T) {
 	}{
 		{"link out", "ln -sf /etc/shadow REPORT.md", []string{"REPORT.md"}},
 		{"link to a folder", "mv units u; ln -s u units", []string{"units"}},
-		{"link that leads elsewhere", "ln -sfn ../../../etc/passwd units/fleet-demo.target.wants/fleet-demo-a.service",
-			[]string{"must be a link to"}},
+		{
+			"link that leads elsewhere", "ln -sfn ../../../etc/passwd units/fleet-demo.target.wants/fleet-demo-a.service",
+			[]string{"must be a link to"},
+		},
 		{"setuid", "chmod 4555 libexec/record", []string{"libexec/record", "setuid"}},
 		{"device", "rm REPORT.md; mknod REPORT.md c 1 5", []string{"REPORT.md", "must be a regular file"}},
 		{"pipe", "rm REPORT.md; mkfifo REPORT.md", []string{"REPORT.md", "must be a regular file"}},
@@ -38,8 +40,10 @@ func TestACTB12HostileBuild(t *testing.T) {
 		{"folder of somebody else's", "chown 2000 .", []string{"owned by user 2000"}},
 		{"parent of somebody else's", "chown 2000 ..", []string{"owned by user 2000"}},
 		{"parent for a group", "chgrp 2000 ..; chmod 0775 ..", []string{"can be written by group 2000"}},
-		{"parent by an access list", "chmod 0755 ..; setfacl -m u:mallory:rwx .. 2>/dev/null || chmod 0757 ..",
-			[]string{"can be written by"}},
+		{
+			"parent by an access list", "chmod 0755 ..; setfacl -m u:mallory:rwx .. 2>/dev/null || chmod 0757 ..",
+			[]string{"can be written by"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := h.on(t)
