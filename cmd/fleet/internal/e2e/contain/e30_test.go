@@ -91,8 +91,9 @@ func (f *fleet) enter(user string, want bool) {
 	f.MustRun("sh", "-c", quit(user))
 }
 
-// quit is a script that ends a user's systemd and what is known of it.
+// quit is a script that ends a user's systemd and what logind and systemd know of it.
 func quit(user string) string {
 	unit := fmt.Sprintf("user@$(id -u %s).service", user)
-	return fmt.Sprintf("loginctl disable-linger %s 2>/dev/null; systemctl stop %s; systemctl reset-failed %s 2>/dev/null; :", user, unit, unit)
+	return fmt.Sprintf("{ loginctl disable-linger %s; loginctl terminate-user %s; systemctl stop %s; systemctl reset-failed %s; } 2>/dev/null; :",
+		user, user, unit, unit)
 }

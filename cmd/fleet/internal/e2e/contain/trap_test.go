@@ -49,7 +49,7 @@ var traps = map[string]func(path string) error{
 	"huge file": func(path string) error {
 		return orElse(os.WriteFile(path, []byte("1\n"), 0o600), os.Truncate(path, 1<<40))
 	},
-	"one long line":     func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("9", 1<<20)), 0o600) },
+	"a long line":       func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("9", 1<<16)), 0o600) },
 	"text with escapes": func(path string) error { return os.WriteFile(path, []byte(escapeText(path)), 0o600) },
 	"of the future": func(path string) error {
 		then := time.Now().AddDate(50, 0, 0)
