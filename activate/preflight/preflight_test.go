@@ -104,6 +104,22 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// ACT-B20: where systemd is not the first process, or is too old, the way to try a fleet all the same is named.
+func TestACTB20Manager(t *testing.T) {
+	for name, spoil := range map[string]func(*Question){
+		"other init":  func(q *Question) { q.PID1 = "runit" },
+		"old systemd": func(q *Question) { q.Systemd = 249 },
+	} {
+		q := question(host(t))
+		put(t, q.Root+"/usr/bin/claude", "", 0o755)
+		spoil(&q)
+		r := Check(q)
+		if text := r.String(); !r.Failed() || len(r.Entries) != 1 || !strings.Contains(text, "fleet try") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+}
+
 func TestSSHAncestor(t *testing.T) {
 	root := host(t)
 	for pid, stat := range map[string]string{
