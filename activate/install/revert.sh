@@ -199,7 +199,7 @@ failed_units() {
 forget() {
 	[ "$from$boot" = 00 ] || return 0
 	rm -f "$root/etc/sudoers.d/fleet-$project"
-	umount -q "$run"/*/own 2>/dev/null
+	umount -q "$run"/*/own "$run"/pts/* 2>/dev/null
 	for other in "$root"/etc/fleet/*/; do
 		[ "$other" = "$root/etc/fleet/$project/" ] || return 0
 	done

@@ -71,6 +71,9 @@ func (f *Fleet) AgentRun(key string) string { return f.RunDir() + "/" + key }
 // AgentOwn is the agent's folder in /run: tmux socket, heartbeat, status.
 func (f *Fleet) AgentOwn(key string) string { return f.AgentRun(key) + "/own" }
 
+// AgentTerminals is the agent's own instance of devpts(4): it can take no terminal of the host's.
+func (f *Fleet) AgentTerminals(key string) string { return f.RunDir() + "/pts/" + key }
+
 // AgentRecords is the agent's persistent folder of session records and transcripts; the agent owns it.
 func (f *Fleet) AgentRecords(key string) string { return f.StateDir() + "/records/" + key }
 

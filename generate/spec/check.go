@@ -49,7 +49,7 @@ var takenProjects = []string{"systemd", "www", "debian", "dbus", "polkit", "sshd
 // Agent keys that name something else of a fleet: units, or files in /run/fleet/PROJECT.
 var takenKeys = []string{
 	"anchor", "chat", "firewall", "watchdog", "active", "units", "lock", "status", "host",
-	"probe",
+	"probe", "pts",
 }
 
 // Ends of an agent's units beside its service.

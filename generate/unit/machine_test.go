@@ -201,6 +201,8 @@ func (h *host) user(m *model.Fleet, a *model.Agent) {
 	h.run("install", "-d", "-m", "0750", "-g", a.User, m.AgentRun(a.Key))
 	h.run(append(own, a.Home(), m.AgentRecords(a.Key), m.AgentOwn(a.Key))...)
 	h.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0700,uid="+id+",gid="+id, "fleet", m.AgentOwn(a.Key))
+	h.run("install", "-d", m.AgentTerminals(a.Key))
+	h.run("mount", "-t", "devpts", "-o", "newinstance,mode=0600,ptmxmode=0666", "fleet", m.AgentTerminals(a.Key))
 }
 
 func sh(t *testing.T, argv ...string) {

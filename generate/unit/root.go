@@ -61,6 +61,7 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 		}
 	}
 	s.Bind(Bind{Source: b.m.HostNamespaces()})
+	s.Bind(Bind{Source: b.m.AgentTerminals(a.Key), Target: "/dev/pts", Write: true})
 	for _, path := range writable(b.m, a) {
 		s.Bind(Bind{Source: path, Write: true})
 	}

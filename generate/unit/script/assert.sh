@@ -77,6 +77,7 @@ namespaces() {
 # mounts: the root is a tree of its own; nothing can be written to but what is named; temporary folders have a size.
 mounts() {
 	[ "$(stat -c %d:%i /)" != "$(listed root)" ] || fail "the root is the host's"
+	[ "$(stat -c %d /dev/pts)" != "$(listed pts)" ] || fail "the terminals are the host's"
 	sized=
 	while read -r _ _ _ _ point options rest; do
 		case $rest in

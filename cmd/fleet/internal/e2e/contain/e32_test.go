@@ -145,6 +145,18 @@ func TestEGRE32FullDisk(t *testing.T) {
 	f.Switch(dir)
 }
 
+// Agents that take every pseudo-terminal that they get leave those of the host.
+func TestEGRE32Terminals(t *testing.T) {
+	t.Parallel()
+	f := share(t)
+	f.besiege("hold-terminals")
+	out, exit := f.Try("script", "-qec", "tty", "/dev/null")
+	if exit != 0 || !strings.HasPrefix(out, "/dev/pts/") {
+		t.Errorf("the host has no terminal left: %s", out)
+	}
+	f.MustRun("systemctl", "restart", "fleet-demo-n1.service", "fleet-demo-u1.service")
+}
+
 // gone wants no process of the agent's user.
 func (f *fleet) gone(key string) {
 	f.t.Helper()

@@ -40,6 +40,7 @@ func init() {
 		"whoami": whoami, "listen-low": listenLow, "forked": forked, "sleep": sleep,
 		"fingerprint": fingerprint, "plant": plant, "fake-tmux": fakeTmux, "evil-tmux": evilTmux,
 		"siege": siege, "fork-on": forkOn, "lock-out": lockOut, "fill-records": fillRecords,
+		"hold-terminals": holdTerminals,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,6 +61,28 @@ func fill(dir string) {
 			f.Close()
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// holdTerminals takes every pseudo-terminal that it gets.
+func holdTerminals([]string) {
+	defy()
+	var held []*os.File
+	for {
+		f, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+		if err != nil {
+			break
+		}
+		held = append(held, f)
+		if len(held)%1000 == 0 { // a process has so many files
+			_, _ = detach("hold-terminals")
+			break
+		}
+	}
+	report(filepath.Join("/run/fleet/demo", os.Getenv("FLEET_AGENT"), "own", "besieged"), len(held))
+	for {
+		time.Sleep(time.Hour)
+		runtime.KeepAlive(held)
 	}
 }
 
