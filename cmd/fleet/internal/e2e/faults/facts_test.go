@@ -25,9 +25,10 @@ for l in boot boot.1 boot.2; do
 done
 sed -n 's/^X-Fleet-Generation=/anchor /p' /run/systemd/generator/fleet-$p-anchor.service 2>/dev/null || :
 find /etc/fleet/$p /var/lib/fleet/$p /var/lib/fleet/store -maxdepth 2 \
-	\( -name '.incoming-*' -o -name '.trash-*' -o -name '.*.new' -o -name '*.new' \) -printf 'leftover %p\n' 2>/dev/null || :
+	\( -name '.incoming-*' -o -name '.trash-*' -o -name '*.new' \) -printf 'leftover %p\n' 2>/dev/null || :
 find /run/fleet/$p -maxdepth 1 -name '.*' -printf 'leftover %p\n' 2>/dev/null || :
-find /var/lib/fleet/$p/txn /run/fleet/$p/txn -mindepth 1 -maxdepth 1 ! -name '*.json' -printf 'part %f\n' 2>/dev/null || :
+find /var/lib/fleet/$p/txn /run/fleet/$p/txn -mindepth 1 -maxdepth 1 ! -name '*.json' -printf 'part %f\n' \
+	2>/dev/null || :
 find /var/lib/fleet/$p/txn -name '*.json' -printf 'txn %f\n' 2>/dev/null || :
 find /run/systemd/system -name '*fleet-hold.conf' -path "*fleet-$p-*" -printf 'held %p\n' 2>/dev/null || :
 for u in /run/fleet/$p/units/*; do [ ! -f "$u" ] || { read -r d i <"$u"; echo "ran ${u##*/} $d $i"; }; done
@@ -48,7 +49,10 @@ type facts struct {
 
 func (h *host) facts(project string) facts {
 	h.t.Helper()
-	f := facts{one: map[string]string{}, many: map[string][]string{}, units: map[string]map[string]string{}, ran: map[string][2]string{}}
+	f := facts{
+		one: map[string]string{}, many: map[string][]string{},
+		units: map[string]map[string]string{}, ran: map[string][2]string{},
+	}
 	for line := range strings.Lines(h.MustRun("sh", "-uc", look, "sh", project)) {
 		w := strings.Fields(line)
 		switch {
@@ -118,7 +122,8 @@ func (f facts) runs(m *manifest.Manifest) []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.units)) {
-		if _, ok := known[name]; !ok && !strings.HasPrefix(name, "fleetdeadman-") && f.units[name]["ActiveState"] != "inactive" {
+		_, ok := known[name]
+		if ok = ok || strings.HasPrefix(name, "fleetdeadman-"); !ok && f.units[name]["ActiveState"] != "inactive" {
 			bad = append(bad, fmt.Sprintf("%s should not be here: %v", name, f.units[name]))
 		}
 	}
@@ -147,7 +152,7 @@ func reloads(unit string) bool { return strings.HasSuffix(unit, "-firewall.servi
 // mustRun reports whether the unit is active while its generation is live: not what is started by hand, by a timer or
 // by the health window, and nothing of an agent that is disabled.
 func mustRun(unit string, m *manifest.Manifest) bool {
-	for _, pattern := range []string{"*@.service", "*-probe.service", "*-watchdog.service", "*-job-*.service", "*-sign.*"} {
+	for _, pattern := range []string{"*@.service", "*-probe.service", "*-watchdog.service", "*-job-*.service"} {
 		if ok, _ := path.Match(pattern, unit); ok {
 			return false
 		}

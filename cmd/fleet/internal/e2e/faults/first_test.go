@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -11,7 +11,8 @@ import (
 // ours matches what a first switch leaves that changes nothing: the record of what was tried, users, whose numbers are
 // never given again, and a target of systemd's that only orders others.
 const ours = `^(node|file) (/etc/fleet|/var/lib/fleet|/run/fleet|/home/demo-a|/home/demo-b|/home/demo-idle)(/\S*)? ` +
-	`|^file /etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|\.pwd\.lock) |^passwd (demo-|fleet-)|^unit network-pre.target `
+	`|^file /etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|\.pwd\.lock) |^passwd (demo-|fleet-)` +
+	`|^unit network-pre.target `
 
 // B27: the first switch of a host ever fails, and the host is as before: in P10, in the health window, by a kill.
 func TestACTB27FirstSwitchFails(t *testing.T) {

@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -38,7 +38,8 @@ func TestACTB28CollectWhileRunning(t *testing.T) {
 			h.fleet(0, "generations", "pin", "2")
 		}
 	}
-	running := h.Sh("systemctl show --property=ExecMainPID --value fleet-demo-a.service | xargs -I{} cat /proc/{}/cmdline | tr '\\0' '\\n'")
+	running := h.Sh(`pid=$(systemctl show --property=MainPID --value fleet-demo-a.service)
+		tr '\0' '\n' <"/proc/$pid/cmdline"`)
 	h.fleet(0, "gc")
 	h.kept(1, 2, 5, 6, 7)
 	for path := range strings.Lines(running) {

@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -47,7 +47,7 @@ func TestACTB12HostileBuild(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := h.on(t)
-			h.Sh("rm -rf /srv/x; mkdir -p /srv/x; cp -a " + good.dir + " /srv/x/b; cd /srv/x/b; chmod u+w . units libexec; " + c.spoil)
+			h.spoiled(good, "chmod u+w . units libexec; "+c.spoil)
 			h.refused(build{dir: "/srv/x/b/"}, c.words...)
 		})
 	}
@@ -55,16 +55,22 @@ func TestACTB12HostileBuild(t *testing.T) {
 	h.settled("1", h.read("/etc/fleet/demo/generations/1/"))
 }
 
+// spoiled makes a copy of a good build below /srv/x and runs a script in it.
+func (h *host) spoiled(good build, script string) {
+	h.t.Helper()
+	h.Sh("rm -rf /srv/x; mkdir -p /srv/x; cp -a " + good.dir + " /srv/x/b; cd /srv/x/b; " + script)
+}
+
 // racing changes a file of the build while it is copied: the switch stops before it copies that file.
 func (h *host) racing(good build) {
 	h.t.Helper()
-	h.Sh("rm -rf /srv/x; mkdir -p /srv/x; cp -a " + good.dir + " /srv/x/b")
+	h.spoiled(good, ":")
 	c := h.paused(`copy units/fleet-demo-a\.service`, now(build{dir: "/srv/x/b/"})...)
 	h.Sh(`cd /srv/x/b/units; chmod u+w . *.service; sed -i 's/^User=.*/User=root/' fleet-demo-a.service`)
 	h.resume()
 	h.mustSay(h.exit(c, 3), "is not what its manifest lists, was it changed meanwhile?", "units/fleet-demo-a.service")
 
-	h.Sh("rm -rf /srv/x; mkdir -p /srv/x; cp -a " + good.dir + " /srv/x/b")
+	h.spoiled(good, ":")
 	c = h.paused(`copy units/fleet-demo-a\.service`, now(build{dir: "/srv/x/b/"})...)
 	h.Sh(`cd /srv/x/b/units; chmod u+w .; ln -sf /etc/shadow fleet-demo-a.service`)
 	h.resume()

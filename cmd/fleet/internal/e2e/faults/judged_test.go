@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -59,15 +59,17 @@ func TestACTB13BrokenUnits(t *testing.T) {
 		text  string
 		words []string
 	}{
-		"no section":         {"ExecStart=/bin/true\n", []string{"fleet-demo-x.service"}},
-		"unknown directive":  {run + "ExecStart=/bin/true\nPrivateTemp=yes\n", []string{"fleet-demo-x.service", "PrivateTemp"}},
-		"unknown section":    {run + "ExecStart=/bin/true\n[Srevice]\nA=b\n", []string{"fleet-demo-x.service", "Srevice"}},
-		"bad value":          {run + "ExecStart=/bin/true\nTimeoutStopSec=soon\n", []string{"fleet-demo-x.service"}},
-		"missing binary":     {run + "ExecStart=/opt/nothing/here\n", []string{"/opt/nothing/here"}},
-		"missing user":       {run + "ExecStart=/bin/true\nUser=nobodyhere\n", []string{"nobodyhere"}},
-		"missing group":      {run + "ExecStart=/bin/true\nGroup=nogrouphere\n", []string{"nogrouphere"}},
-		"missing dependency": {run + "ExecStart=/bin/true\n[Unit]\nRequires=fleet-demo-gone.service\n", []string{"fleet-demo-gone.service"}},
-		"missing path":       {run + "ExecStart=/bin/true\nBindPaths=/srv/nowhere\n", []string{"/srv/nowhere"}},
+		"no section":        {"ExecStart=/bin/true\n", []string{"fleet-demo-x.service"}},
+		"unknown directive": {run + "ExecStart=/bin/true\nPrivateTemp=yes\n", []string{"fleet-demo-x", "PrivateTemp"}},
+		"unknown section":   {run + "ExecStart=/bin/true\n[Srevice]\nA=b\n", []string{"fleet-demo-x.service", "Srevice"}},
+		"bad value":         {run + "ExecStart=/bin/true\nTimeoutStopSec=soon\n", []string{"fleet-demo-x.service"}},
+		"missing binary":    {run + "ExecStart=/opt/nothing/here\n", []string{"/opt/nothing/here"}},
+		"missing user":      {run + "ExecStart=/bin/true\nUser=nobodyhere\n", []string{"nobodyhere"}},
+		"missing group":     {run + "ExecStart=/bin/true\nGroup=nogrouphere\n", []string{"nogrouphere"}},
+		"missing dependency": {
+			run + "ExecStart=/bin/true\n[Unit]\nRequires=fleet-demo-gone.service\n", []string{"fleet-demo-gone.service"},
+		},
+		"missing path": {run + "ExecStart=/bin/true\nBindPaths=/srv/nowhere\n", []string{"/srv/nowhere"}},
 		"missing store file": {
 			run + "ExecStart=/var/lib/fleet/store/00000000000000000000000000000000-x\n", []string{"does not bring"},
 		},

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A switch is killed with SIGKILL before one of its effects, and the host comes back by one of three ways: the dead man,
-// the next switch, a power cut. On demand every effect meets every way; in CI each phase meets each way.
+// A switch is killed with SIGKILL before one of its effects, and the host comes back by one of three ways: the dead
+// man, the next switch, a power cut. On demand every effect meets every way; in CI each phase meets each way.
 
 // B1: before the first effect on what runs. The old generation stays live, the next run cleans up, and no number is
 // given twice.
@@ -44,7 +44,7 @@ var ways = []way{byDeadMan, bySwitch, byPowerCut}
 
 // killIn kills switches of several projects on one machine, which share nothing but the host.
 func killIn(t *testing.T, phases ...string) {
-	k := newKills(t, max(4, len(phases)))
+	k := newKills(t, max(3, len(phases)))
 	chosen := slices.DeleteFunc(k.list(), func(p point) bool { return !slices.Contains(phases, p.phase) })
 	t.Logf("%d points in %v", len(chosen), phases)
 	for r, round := range schedule(chosen, phases, len(k.victims)) {

@@ -106,7 +106,7 @@ func (k *kills) kill(at []point, by way) {
 func (k *kills) report(v *victim, when string, bad []string) {
 	k.t.Helper()
 	if len(bad) > 0 {
-		log, _ := k.Try("journalctl", "--no-pager", "--lines=30", "--output=short-precise", "--unit=fleetdeadman-"+v.project+"-*")
+		log, _ := k.Try("journalctl", "--no-pager", "--lines=30", "--unit=fleetdeadman-"+v.project+"-*")
 		k.t.Errorf("%s killed before %q, at %s, %s:\n  %s\n%s",
 			v.project, v.list[len(v.list)-1], v.at, when, strings.Join(bad, "\n  "), log)
 	}

@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 

@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -28,20 +28,23 @@ func TestACTB18NeverMixed(t *testing.T) {
 		builds = append(builds, h.described(n))
 	}
 	h.Switch(builds[0].dir)
-	h.MustRun("systemd-run", "--unit=reloader", "--quiet", "sh", "-c", "while systemctl daemon-reload; do sleep 0.05; done")
+	h.Sh("systemd-run --quiet --unit=reloader sh -c 'while systemctl daemon-reload; do sleep 0.05; done'")
 	switches := rounds(20, 200)
 	watched := make(chan string, 1)
-	var done atomic.Bool
-	go func() { watched <- h.watchMixed(&done) }()
+	var over atomic.Bool
+	go func() { watched <- h.watchMixed(&over) }()
 	for n := range switches {
 		h.Switch(builds[(n+1)%2].dir)
 	}
-	done.Store(true)
+	over.Store(true)
 	t.Log(<-watched)
 	if got := h.Show("reloader.service", "ActiveState")["ActiveState"]; got != "active" {
 		t.Errorf("the reloader is %s", got)
 	}
 }
+
+// done is a service that has its work behind it.
+const done = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
 
 // described makes a build whose units have the number in their description, which no unit is restarted for.
 func (h *host) described(n int) build {
@@ -49,7 +52,7 @@ func (h *host) described(n int) build {
 	return h.seal(func(t *artifact.Tree, _ *manifest.Manifest) error {
 		for i := range manyUnits {
 			name := fmt.Sprintf("fleet-demo-u%d.service", i)
-			text := fmt.Sprintf("[Unit]\nDescription=of generation %d\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n", n)
+			text := fmt.Sprintf("[Unit]\nDescription=of generation %d\n%s", n, done)
 			if err := e2e.Unit(t, name, text, true); err != nil {
 				return err
 			}
@@ -59,9 +62,9 @@ func (h *host) described(n int) build {
 }
 
 // watchMixed asks PID 1 again and again, and reports a mixed answer to the test.
-func (h *host) watchMixed(done *atomic.Bool) string {
+func (h *host) watchMixed(over *atomic.Bool) string {
 	seen := map[string]int{}
-	for !done.Load() {
+	for !over.Load() {
 		out, _ := h.Try("systemctl", "list-units", "--all", "--plain", "--no-legend", "fleet-demo-u*.service")
 		kinds := map[string]int{}
 		for line := range strings.Lines(out) {

@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -33,7 +33,7 @@ func TestACTB4RevertKilledTwice(t *testing.T) {
 	h.fleet(0, "status")
 }
 
-// B4: killed once, it is ended by a boot; or by the next switch.
+// B4: killed once, it is ended by a boot; or by the next switch; or by a rollback.
 func TestACTB4RevertKilledThenBoot(t *testing.T) {
 	t.Parallel()
 	h := boot(t, machine.Options{})
@@ -46,7 +46,11 @@ func TestACTB4RevertKilledThenBoot(t *testing.T) {
 	h.killedAt("start fleet-demo-a-probe.service", spec(4, brisk))
 	h.killedRecovery(third)
 	h.fleet(0, now(third)...)
-	h.settled(h.facts("demo").active, third)
+	live := h.facts("demo").active
+	h.settled(live, third)
+	h.killedAt("start fleet-demo-a-probe.service", spec(5, brisk))
+	h.fleet(0, "rollback", "--now") // from a generation that the history does not have
+	h.settled(live, third)
 }
 
 // killedAt kills a switch before an effect.

@@ -1,4 +1,4 @@
-//go:build machine && unproven
+//go:build machine
 
 package faults
 
@@ -41,7 +41,9 @@ func TestACTB34RogueAgent(t *testing.T) {
 	h := boot(t, machine.Options{})
 	b := h.build(besieged(0))
 	h.Switch(b.dir)
-	phases := []string{"make users and groups", "prepare /run/fleet/demo/active .*", "start fleet-demo-rogue-probe.service"}
+	phases := []string{
+		"make users and groups", "prepare /run/fleet/demo/active .*", "start fleet-demo-rogue-probe.service",
+	}
 	if all() {
 		phases = append(phases, "write store .*", "load the new rules", "daemon-reload", "restart fleet-demo-good.service",
 			"prepare /etc/fleet/demo/boot -> .*", "write /var/lib/fleet/demo/state.json")
