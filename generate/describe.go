@@ -14,11 +14,11 @@ import (
 )
 
 // Describe returns the manifest of a rendered fleet, but for its files and its id.
-func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target string) manifest.Manifest {
+func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target string) (manifest.Manifest, error) {
 	out := manifest.Manifest{
 		Tool: manifest.Tool, Target: target, Project: m.Project, Spec: loaded.Digests, Table: m.Table(),
 		Groups: []string{m.Operators}, UIDs: [2]int{m.UIDs.From, m.UIDs.To}, Retention: m.Retention.Generations,
-		Users: []manifest.User{}, Agents: []manifest.Agent{}, Units: []manifest.Unit{},
+		Users: []manifest.User{}, Agents: []manifest.Agent{},
 		Activation: manifest.Activation{
 			Health: seconds(m.Activation.Health), Deadman: seconds(m.Activation.Deadman), Job: seconds(m.Activation.Job),
 		},
@@ -27,12 +27,25 @@ func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target stri
 		out.Users = append(out.Users, manifest.User{Name: a.User, UID: a.UID, Home: a.Home(), Agent: a.Key})
 		out.Agents = append(out.Agents, agent(m, a))
 	}
-	for _, f := range t.Files() {
-		if f.Link == "" && path.Dir(string(f.Path)) == "units" {
-			out.Units = append(out.Units, unit.Describe(f))
+	var err error
+	out.Units, err = Units(t)
+	return out, err
+}
+
+// Units returns what a manifest says of the tree's units, sorted by name.
+func Units(t *artifact.Tree) ([]manifest.Unit, error) {
+	units := []manifest.Unit{}
+	for _, e := range t.Entries() {
+		if e.Link != "" || path.Dir(string(e.Path)) != "units" {
+			continue
 		}
+		f, err := t.Get(e.Path)
+		if err != nil {
+			return nil, err
+		}
+		units = append(units, unit.Describe(f))
 	}
-	return out
+	return units, nil
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }

@@ -27,9 +27,12 @@ type Options struct {
 	Lock   []byte // content of .fleet.lock.json, empty where there is none
 	Avoid  []int  // UIDs that new users must not get
 	Target string // GOOS/GOARCH
+	// Sink returns what keeps the content of the files, once the fleet is known and before anything is rendered. Nil is
+	// memory.
+	Sink func(*model.Fleet) artifact.Sink
 }
 
-// Compiled is a generation in memory.
+// Compiled is a generation and what was found on the way to it.
 type Compiled struct {
 	Fleet       *model.Fleet
 	Sealed      *store.Sealed
@@ -59,11 +62,18 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := Render(m)
+	tree := artifact.NewTree()
+	if o.Sink != nil {
+		tree = artifact.NewTreeIn(o.Sink(m))
+	}
+	if err := Render(m, tree); err != nil {
+		return nil, err
+	}
+	head, err := Describe(m, tree, loaded, o.Target)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := store.Seal(tree, Describe(m, tree, loaded, o.Target))
+	sealed, err := store.Seal(tree, head)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +85,7 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 // renderers in the order in which they may refer to each other's files.
 var renderers = []struct {
 	name   string
-	render func(*model.Fleet, *artifact.Tree) ([]artifact.File, error)
+	render func(*model.Fleet, *artifact.Tree) error
 }{
 	{"settings", settings.Render},
 	{"runner", runner.Render},
@@ -86,17 +96,12 @@ var renderers = []struct {
 	{"report", reportmd.Render},
 }
 
-// Render returns every file of a generation but its lists and its manifest.
-func Render(m *model.Fleet) (*artifact.Tree, error) {
-	tree := artifact.NewTree()
+// Render puts every file of a generation but its lists and its manifest into the tree.
+func Render(m *model.Fleet, t *artifact.Tree) error {
 	for _, r := range renderers {
-		files, err := r.render(m, tree)
-		if err != nil {
-			return nil, fmt.Errorf("render %s: %w", r.name, err)
-		}
-		if err := tree.Add(files...); err != nil {
-			return nil, fmt.Errorf("render %s: %w", r.name, err)
+		if err := r.render(m, t); err != nil {
+			return fmt.Errorf("render %s: %w", r.name, err)
 		}
 	}
-	return tree, nil
+	return nil
 }

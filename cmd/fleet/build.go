@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"fleet/generate/artifact"
+	"fleet/generate/model"
 	"fleet/generate/store"
 )
 
@@ -26,11 +30,16 @@ It needs no root and changes nothing but these folders and the lock beside the s
 }
 
 func (a *app) build(cmd *cobra.Command, b *buildFlags) error {
-	c, err := a.compile(cmd.Context(), b)
+	building := store.NewBuilding(a.generations())
+	defer building.Discard()
+	c, err := a.compile(cmd.Context(), b, func(m *model.Fleet) artifact.Sink {
+		saveMemory(len(m.Agents))
+		return building
+	})
 	if err != nil {
 		return err
 	}
-	w, err := store.Write(a.generations(), c.Sealed)
+	w, err := building.Commit(c.Sealed)
 	if err != nil {
 		return fmt.Errorf("write generation: %w", err)
 	}
@@ -44,11 +53,19 @@ func (a *app) build(cmd *cobra.Command, b *buildFlags) error {
 	for _, n := range gone {
 		a.log.Debugf("removed generations/%d", n)
 	}
-	text := fmt.Sprintf("generations/%d  %s  %d agents, %d files", w.Number, w.ID.Short(), len(c.Fleet.Agents), len(c.Sealed.Files))
+	text := fmt.Sprintf("generations/%d  %s  %d agents, %d files", w.Number, w.ID.Short(), len(c.Fleet.Agents), c.Sealed.Tree.Len())
 	if !w.Changed {
 		text = fmt.Sprintf("generations/%d  %s  nothing changed", w.Number, w.ID.Short())
 	}
 	return a.result(w, text)
+}
+
+// saveMemory lets the garbage collector work harder once a build of that many agents has more memory than it needs: what
+// it runs beside has better use for it.
+func saveMemory(agents int) {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // else GOMEMLIMIT says it
+		debug.SetMemoryLimit(16<<20 + int64(agents)*12<<10)
+	}
 }
 
 // refreshGolden rewrites the golden tree where the project keeps one.
@@ -57,7 +74,7 @@ func (a *app) refreshGolden(project string, s *store.Sealed) error {
 	if _, err := os.Stat(dir); err != nil {
 		return nil
 	}
-	changes, err := store.WriteGolden(dir, s.Files)
+	changes, err := store.WriteGolden(dir, s.Tree)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"fleet/generate"
+	"fleet/generate/artifact"
+	"fleet/generate/model"
 	"fleet/generate/spec"
 )
 
@@ -82,8 +84,11 @@ func (b *buildFlags) add(cmd *cobra.Command) {
 	f.BoolVar(&b.locked, "locked", false, "fail where "+lockFile+" would change")
 }
 
+// sink returns what keeps the files of a fleet; nil is memory.
+type sink func(*model.Fleet) artifact.Sink
+
 // compile evaluates and compiles the spec, and writes the lock where it changed.
-func (a *app) compile(ctx context.Context, b *buildFlags) (*generate.Compiled, error) {
+func (a *app) compile(ctx context.Context, b *buildFlags, to sink) (*generate.Compiled, error) {
 	so, err := a.specOptions(&b.spec)
 	if err != nil {
 		return nil, err
@@ -92,7 +97,7 @@ func (a *app) compile(ctx context.Context, b *buildFlags) (*generate.Compiled, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Avoid: b.avoid, Target: b.target})
+	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Avoid: b.avoid, Target: b.target, Sink: to})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ script is then reviewed as text. With --check it writes nothing, prints how the 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.locked = b.locked || check
-			c, err := a.compile(cmd.Context(), &b)
+			c, err := a.compile(cmd.Context(), &b, nil)
 			if err != nil {
 				return err
 			}
@@ -28,7 +28,7 @@ script is then reviewed as text. With --check it writes nothing, prints how the 
 			if check {
 				return a.checkGolden(tree, c.Sealed)
 			}
-			changes, err := store.WriteGolden(tree, c.Sealed.Files)
+			changes, err := store.WriteGolden(tree, c.Sealed.Tree)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ script is then reviewed as text. With --check it writes nothing, prints how the 
 }
 
 func (a *app) checkGolden(tree string, s *store.Sealed) error {
-	changes, err := store.Compare(tree, s.Files)
+	changes, err := store.Compare(tree, s.Tree)
 	if err != nil {
 		return err
 	}

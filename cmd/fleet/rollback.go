@@ -64,10 +64,14 @@ func (h hostView) rollbackTarget(req *detach.Request, args []string) error {
 	}
 	g, _ := st.Get(req.Number)
 	req.ID = string(g.ID)
-	if req.Number == h.active() {
-		return withStatus(exitRefused, fmt.Errorf("generation %d is live already", req.Number))
+	if req.Number != h.active() {
+		return nil
 	}
-	return nil
+	left, err := h.Unfinished()
+	if err == nil && len(left) == 0 { // else it is live for as long as a switch lets it
+		err = withStatus(exitRefused, fmt.Errorf("generation %d is live already", req.Number))
+	}
+	return err
 }
 
 // interrupted returns what was live before a switch that has not been ended, and so is not in the history yet.

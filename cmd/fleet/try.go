@@ -105,7 +105,7 @@ func (a *app) trial(ctx context.Context, t *tryFlags) (*generate.Compiled, error
 	}
 	a.warn(c.Report)
 	a.log.Infof("compiled %s: %d agents, %d files, generation %s", c.Fleet.Project, len(c.Fleet.Agents),
-		len(c.Sealed.Files), c.Sealed.Manifest.ID.Short())
+		c.Sealed.Tree.Len(), c.Sealed.Manifest.ID.Short())
 	return c, nil
 }
 

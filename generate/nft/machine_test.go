@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 )
@@ -140,7 +141,7 @@ func testFleet() *model.Fleet {
 // install writes the ruleset of a fleet and the script into a folder and returns both paths.
 func install(t *testing.T, m *model.Fleet) (ruleset, script string) {
 	t.Helper()
-	files, err := Render(m, nil)
+	files, err := artifacttest.Files(Render, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

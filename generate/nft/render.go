@@ -19,19 +19,16 @@ func RulesetPath(m *model.Fleet) artifact.Path {
 }
 
 // Render returns the ruleset and the script that holds it.
-func Render(m *model.Fleet, _ *artifact.Tree) ([]artifact.File, error) {
+func Render(m *model.Fleet, t *artifact.Tree) error {
 	table, err := build(m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	text, err := table.Text()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return []artifact.File{
-		artifact.Text(RulesetPath(m), text),
-		artifact.Script(FirewallScript, firewallScript),
-	}, nil
+	return t.Add(artifact.Text(RulesetPath(m), text), artifact.Script(FirewallScript, firewallScript))
 }
 
 // CounterName is the name of the agent's counter of rejected packets. Keys have no underscore, so no two meet.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 )
@@ -26,11 +27,11 @@ func demoFleet(agents ...model.Agent) *model.Fleet {
 
 func mustText(t testing.TB, m *model.Fleet) string {
 	t.Helper()
-	files, err := Render(m, nil)
+	files, err := artifacttest.Files(Render, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(files[0].Data)
+	return string(files[1].Data)
 }
 
 func TestRender(t *testing.T) {
@@ -86,7 +87,7 @@ func TestRenderRefuses(t *testing.T) {
 		{"range of root", &model.Fleet{Project: "demo", UIDs: fleet.UIDs{From: 0, To: 99999}}, "must not hold root's"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Render(tc.m, nil)
+			_, err := artifacttest.Files(Render, tc.m, nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -190,11 +191,11 @@ func FuzzRender(f *testing.F) {
 		m := &model.Fleet{Project: project, UIDs: fleet.UIDs{From: 70000, To: 99999}, Agents: []model.Agent{
 			{Key: key, User: user, UID: uid, Isolation: model.User, LocalPorts: &fleet.PortRange{From: from, To: to}},
 		}}
-		files, err := Render(m, nil)
+		files, err := artifacttest.Files(Render, m, nil)
 		if err != nil {
 			return
 		}
-		if diff := cmp.Diff(want, tokens(string(files[0].Data))); diff != "" {
+		if diff := cmp.Diff(want, tokens(string(files[1].Data))); diff != "" {
 			t.Errorf("the ruleset has another structure: -want +got\n%s", diff)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/report"
 )
@@ -127,7 +128,7 @@ func TestTheRunnerIsShort(t *testing.T) {
 }
 
 func TestDisabledAgentHasNoScripts(t *testing.T) {
-	for _, f := range render(t, sample()).Files() {
+	for f := range render(t, sample()).All() {
 		if strings.HasPrefix(string(f.Path), "agents/off/") {
 			t.Errorf("%s", f.Path)
 		}
@@ -146,7 +147,7 @@ func TestRefusesWhatAScriptCannotHold(t *testing.T) {
 	} {
 		m := sample()
 		c.change(&m.Agents[0])
-		_, err := Render(m, artifact.NewTree())
+		_, err := artifacttest.Files(Render, m, artifact.NewTree())
 		var refused *report.Err
 		if !errors.As(err, &refused) || refused.Report.Entries[0].Path != c.path {
 			t.Errorf("%s: got %v", name, err)
@@ -158,7 +159,7 @@ func TestRefusesWhatAScriptCannotHold(t *testing.T) {
 func TestScriptsAreClean(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
-	for _, f := range render(t, sample()).Files() {
+	for f := range render(t, sample()).All() {
 		if strings.Contains(string(f.Path), "/hooks/") || f.Mode != artifact.ModeScript {
 			continue
 		}
@@ -189,7 +190,7 @@ func FuzzHeader(f *testing.F) {
 		a.Harness.Interactive[1], a.Harness.Program, a.Harness.Instructions, a.Harness.SettingsDir = arg, arg, home, ""
 		a.Harness.Home = map[string]string{home: script}
 		a.Hooks = map[string]model.Hook{"before": {Script: script}}
-		files, err := Render(m, artifact.NewTree())
+		files, err := artifacttest.Files(Render, m, artifact.NewTree())
 		if err != nil {
 			return
 		}

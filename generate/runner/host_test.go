@@ -34,7 +34,7 @@ func newHost(t *testing.T, m *model.Fleet) *host {
 	for _, dir := range []string{"/bin", artifact.StoreDir, m.StateDir() + "/stopped", "/etc/fleet", "/home"} {
 		h.mkdir(dir)
 	}
-	for _, f := range h.tree.Files() {
+	for f := range h.tree.All() {
 		h.write(f.StorePath(), h.moved(string(f.Data)))
 	}
 	for i := range m.Agents {
@@ -97,11 +97,11 @@ func (h *host) command(name string, args ...string) *exec.Cmd {
 	if strings.HasPrefix(name, "libexec/") {
 		p = artifact.Path(name)
 	}
-	store, err := h.tree.Store(p)
-	if err != nil {
-		h.t.Fatal(err)
+	e, ok := h.tree.Entry(p)
+	if !ok {
+		h.t.Fatalf("no %s", p)
 	}
-	cmd := exec.Command(h.at(store), args...)
+	cmd := exec.Command(h.at(e.StorePath()), args...)
 	cmd.Env = []string{
 		"PATH=" + h.path, "HOME=" + h.at(h.m.Agents[0].Home()), "LANG=C.UTF-8", "TERM=dumb",
 		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b",

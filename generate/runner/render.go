@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"slices"
+
 	"fleet/generate/artifact"
 	"fleet/generate/model"
 	"fleet/schemas/report"
@@ -11,17 +13,18 @@ import (
 // libexec/watchdog and the scripts that those call. The scripts name each other by their path in the store.
 //
 // A value that cannot be written safely is an error, a *report.Err with its path in the spec.
-func Render(m *model.Fleet, _ *artifact.Tree) ([]artifact.File, error) {
+func Render(m *model.Fleet, t *artifact.Tree) error {
 	var faults report.Report
-	files := append([]artifact.File{demoScript}, tools...)
+	if err := t.Add(slices.Concat(tools, []artifact.File{demoScript, watchdog(m, &faults)})...); err != nil {
+		return err
+	}
 	for i := range m.Agents {
-		if m.Agents[i].Enabled {
-			files = append(files, newAgent(m, &m.Agents[i], &faults).files()...)
+		if !m.Agents[i].Enabled {
+			continue
+		}
+		if err := t.Add(newAgent(m, &m.Agents[i], &faults).files()...); err != nil {
+			return err
 		}
 	}
-	files = append(files, watchdog(m, &faults))
-	if err := faults.Err(); err != nil {
-		return nil, err
-	}
-	return files, nil
+	return faults.Err()
 }

@@ -309,7 +309,8 @@ func TestJobFailsAndIsSkipped(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	store, _ := h.tree.Store("agents/lead/jobs/bad")
+	e, _ := h.tree.Entry("agents/lead/jobs/bad")
+	store := e.StorePath()
 	h.write(store, strings.Replace(h.read(store), "patience='61'", "patience='1'", 1))
 	if out, err := h.command("jobs/bad").CombinedOutput(); err != nil {
 		t.Errorf("a skipped job is no failure: %v\n%s", err, out)

@@ -53,11 +53,7 @@ func sample() *model.Fleet {
 func render(t testing.TB, m *model.Fleet) *artifact.Tree {
 	t.Helper()
 	tree := artifact.NewTree()
-	files, err := Render(m, tree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tree.Add(files...); err != nil {
+	if err := Render(m, tree); err != nil {
 		t.Fatal(err)
 	}
 	return tree

@@ -13,15 +13,14 @@ import (
 
 // Render returns for each enabled agent K agents/K/instructions.md, agents/K/gitconfig, and agents/K/settings.json where
 // its harness has managed settings. A value that cannot be written is an error, a *report.Err with its path in the spec.
-func Render(m *model.Fleet, _ *artifact.Tree) ([]artifact.File, error) {
-	var files []artifact.File
+func Render(m *model.Fleet, t *artifact.Tree) error {
 	var faults report.Report
 	for i := range m.Agents {
 		a := &m.Agents[i]
 		if !a.Enabled {
 			continue
 		}
-		files = append(files, instructions(a))
+		files := []artifact.File{instructions(a)}
 		config, err := gitConfig(a)
 		if err != nil {
 			faults.Errorf("agents."+a.Key+".git", "%s", err)
@@ -30,15 +29,15 @@ func Render(m *model.Fleet, _ *artifact.Tree) ([]artifact.File, error) {
 		if a.Harness.Settings == "claude-code" {
 			text, err := claudeCode(a, m.Retention.Transcripts)
 			if err != nil {
-				return nil, fmt.Errorf("agents.%s: managed settings: %w", a.Key, err)
+				return fmt.Errorf("agents.%s: managed settings: %w", a.Key, err)
 			}
 			files = append(files, artifact.Text(artifact.Path(a.File("settings.json")), text))
 		}
+		if err := t.Add(files...); err != nil {
+			return err
+		}
 	}
-	if err := faults.Err(); err != nil {
-		return nil, err
-	}
-	return files, nil
+	return faults.Err()
 }
 
 // instructions are Markdown, in which a comment is written as in HTML.

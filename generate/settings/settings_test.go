@@ -13,6 +13,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 )
@@ -29,7 +30,7 @@ func claudeAgent() model.Agent {
 func render(t testing.TB, a model.Agent) map[string]string {
 	t.Helper()
 	m := &model.Fleet{Project: "demo", Agents: []model.Agent{a}, Retention: model.Retention{Transcripts: 36 * time.Hour}}
-	files, err := Render(m, artifact.NewTree())
+	files, err := artifacttest.Files(Render, m, artifact.NewTree())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestGitRefusesControlCharacters(t *testing.T) {
 	for _, name := range []string{"a\nb", "a\x00b", "a\rb", "a\x1bb"} {
 		a := claudeAgent()
 		a.Git.Name = name
-		if _, err := Render(&model.Fleet{Agents: []model.Agent{a}}, artifact.NewTree()); err == nil {
+		if _, err := artifacttest.Files(Render, &model.Fleet{Agents: []model.Agent{a}}, artifact.NewTree()); err == nil {
 			t.Errorf("%q: accepted", name)
 		}
 	}

@@ -22,15 +22,18 @@ type Change struct {
 	Diff string `json:"diff,omitempty"` // unified
 }
 
-// Compare returns how files differ from the golden tree in dir, sorted by path. Modes are not compared, since git keeps
-// only the executable bit. A missing dir has no file.
-func Compare(dir string, files []artifact.File) ([]Change, error) {
+// Compare returns how a generation differs from the golden tree in dir, sorted by path. Modes are not compared, since git
+// keeps only the executable bit. A missing dir has no file.
+func Compare(dir string, t *artifact.Tree) ([]Change, error) {
 	have, err := readTree(dir)
 	if err != nil {
 		return nil, err
 	}
-	want := make(map[string]string, len(files))
-	for _, f := range files {
+	want := make(map[string]string, t.Len())
+	for f, err := range t.All() {
+		if err != nil {
+			return nil, err
+		}
 		want[string(f.Path)] = content(f)
 	}
 	return compare(have, want), nil
@@ -69,16 +72,12 @@ func compare(old, next map[string]string) []Change {
 	return out
 }
 
-// WriteGolden makes dir hold exactly files and returns what changed. Only files that differ are written, so that a
+// WriteGolden makes dir hold exactly the tree's files and returns what changed. Only files that differ are written, so that a
 // build does not touch what git tracks without need.
-func WriteGolden(dir string, files []artifact.File) ([]Change, error) {
-	changes, err := Compare(dir, files)
+func WriteGolden(dir string, t *artifact.Tree) ([]Change, error) {
+	changes, err := Compare(dir, t)
 	if err != nil || len(changes) == 0 {
 		return changes, err
-	}
-	byPath := map[string]artifact.File{}
-	for _, f := range files {
-		byPath[string(f.Path)] = f
 	}
 	for _, c := range changes {
 		path := filepath.Join(dir, filepath.FromSlash(c.Path))
@@ -92,7 +91,10 @@ func WriteGolden(dir string, files []artifact.File) ([]Change, error) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return nil, err
 		}
-		f := byPath[c.Path]
+		f, err := t.Get(artifact.Path(c.Path))
+		if err != nil {
+			return nil, err
+		}
 		f.Mode |= 0o644
 		if err := writeFile(path, f); err != nil {
 			return nil, err

@@ -11,30 +11,29 @@ import (
 	"fleet/schemas/manifest"
 )
 
-// Sealed is a complete generation in memory.
+// Sealed is a complete generation, wherever its tree keeps the content.
 type Sealed struct {
 	Manifest manifest.Manifest
-	Files    []artifact.File // sorted, lists and manifest included
-}
-
-// InStore reports whether units name the file by its content in the host's store.
-func InStore(p artifact.Path) bool {
-	return strings.HasPrefix(string(p), "agents/") || strings.HasPrefix(string(p), "libexec/")
+	Tree     *artifact.Tree // lists and manifest included
 }
 
 // Seal adds the check lists and the manifest to the tree. m brings everything but Version, Files and ID.
 func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 	m.Version = manifest.Version
-	m.Files = nil
-	for _, f := range t.Files() {
-		m.Files = append(m.Files, entry(f))
+	m.Files = make([]manifest.File, 0, t.Len()+2)
+	for _, e := range t.Entries() {
+		m.Files = append(m.Files, listed(e))
 	}
-	lists := []artifact.File{
-		artifact.Text(manifest.StoreSumName, string(manifest.StoreSum(m.Files))),
+	for _, list := range []struct {
+		path artifact.Path
+		text func([]manifest.File) []byte
+	}{{manifest.StoreSumName, manifest.StoreSum}, {manifest.FilesSumName, manifest.FilesSum}} {
+		if err := t.Add(artifact.File{Path: list.path, Mode: artifact.ModeText, Data: list.text(m.Files)}); err != nil {
+			return nil, err
+		}
+		e, _ := t.Entry(list.path)
+		m.Files = append(m.Files, listed(e))
 	}
-	m.Files = append(m.Files, entry(lists[0]))
-	lists = append(lists, artifact.Text(manifest.FilesSumName, string(manifest.FilesSum(m.Files))))
-	m.Files = append(m.Files, entry(lists[1]))
 	slices.SortFunc(m.Files, func(a, b manifest.File) int { return strings.Compare(a.Path, b.Path) })
 	m.ID = manifest.ComputeID(m.Files)
 	if r := m.Check(); r.Failed() {
@@ -44,21 +43,17 @@ func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.Add(append(lists, artifact.Text(manifest.FileName, string(data)))...); err != nil {
-		return nil, err
-	}
-	return &Sealed{Manifest: m, Files: t.Files()}, nil
+	s := &Sealed{Manifest: m, Tree: t}
+	return s, t.Add(artifact.File{Path: manifest.FileName, Mode: artifact.ModeText, Data: data})
 }
 
-func entry(f artifact.File) manifest.File {
-	if f.Link != "" {
-		return manifest.File{Path: string(f.Path), Mode: manifest.ModeLink, Link: f.Link}
+func listed(e artifact.Entry) manifest.File {
+	if e.Link != "" {
+		return manifest.File{Path: string(e.Path), Mode: manifest.ModeLink, Link: e.Link}
 	}
-	e := manifest.File{
-		Path: string(f.Path), Mode: manifest.Octal(f.Mode), SHA256: f.Digest(), Size: int64(len(f.Data)),
+	f := manifest.File{Path: string(e.Path), Mode: manifest.Octal(e.Mode), SHA256: e.SHA256, Size: e.Size}
+	if e.Path.InStore() {
+		f.Store = e.StoreName()
 	}
-	if InStore(f.Path) {
-		e.Store = f.StoreName()
-	}
-	return e
+	return f
 }

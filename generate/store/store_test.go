@@ -111,16 +111,16 @@ func TestGolden(t *testing.T) {
 		return out
 	}
 	s := sealed(t, "[Unit]\n")
-	if _, err := WriteGolden(dir, s.Files); err != nil {
+	if _, err := WriteGolden(dir, s.Tree); err != nil {
 		t.Fatal(err)
 	}
-	if changes, err := Compare(dir, s.Files); err != nil || len(changes) != 0 {
+	if changes, err := Compare(dir, s.Tree); err != nil || len(changes) != 0 {
 		t.Fatalf("just written: %v %v", changes, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "units/left.service"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	changed, err := WriteGolden(dir, sealed(t, "[Unit]\nDescription=x\n").Files)
+	changed, err := WriteGolden(dir, sealed(t, "[Unit]\nDescription=x\n").Tree)
 	want := map[string]string{
 		"units/left.service": "removed", "units/fleet-demo.target": "changed",
 		"files.sha256": "changed", "manifest.json": "changed",

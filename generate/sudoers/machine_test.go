@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 )
 
@@ -62,7 +63,7 @@ func prepare() error {
 // install writes a fleet's files where sudo and the rules look for them.
 func install(t *testing.T, m *model.Fleet) map[string]string {
 	t.Helper()
-	files, err := Render(m, nil)
+	files, err := artifacttest.Files(Render, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 )
 
@@ -32,7 +33,7 @@ func demoFleet() *model.Fleet {
 
 func file(t testing.TB, m *model.Fleet) string {
 	t.Helper()
-	files, err := Render(m, nil)
+	files, err := artifacttest.Files(Render, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestRenderRefuses(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			m := demoFleet()
 			tc.edit(m)
-			_, err := Render(m, nil)
+			_, err := artifacttest.Files(Render, m, nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -219,7 +220,7 @@ func FuzzRender(f *testing.F) {
 		m := &model.Fleet{Project: project, Operators: group, Agents: []model.Agent{
 			{Key: key, User: user, Enabled: true, Isolation: model.User, Sudo: []string{one, two}},
 		}}
-		files, err := Render(m, nil)
+		files, err := artifacttest.Files(Render, m, nil)
 		if err != nil || group == "" {
 			return
 		}

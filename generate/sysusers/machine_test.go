@@ -12,18 +12,19 @@ import (
 	"syscall"
 	"testing"
 
+	"fleet/generate/artifact/artifacttest"
 	"github.com/google/go-cmp/cmp"
 )
 
 // The tools of systemd make in an empty root what the files say, and a second run changes nothing. Needs root.
 func TestSystemdReads(t *testing.T) {
-	files, err := Render(demoFleet(), nil)
+	files, err := artifacttest.Files(Render, demoFleet(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
 	for i, name := range []string{"/users.conf", "/folders.conf"} {
-		if err := errors.Join(os.WriteFile(root+name, files[i].Data, 0o444), os.MkdirAll(root+"/etc", 0o755)); err != nil {
+		if err := errors.Join(os.WriteFile(root+name, files[i+1].Data, 0o444), os.MkdirAll(root+"/etc", 0o755)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 )
@@ -25,12 +26,12 @@ func demoFleet() *model.Fleet {
 }
 
 func TestRender(t *testing.T) {
-	files, err := Render(demoFleet(), nil)
+	files, err := artifacttest.Files(Render, demoFleet(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"testdata/demo.sysusers", "testdata/demo.tmpfiles"} {
-		got := string(files[i].Data)
+		got := string(files[i+1].Data)
 		if *update {
 			if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
@@ -64,8 +65,8 @@ func TestRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := demoFleet()
 			edit(m)
-			if files, err := Render(m, nil); err == nil {
-				t.Errorf("got %s%s", files[0].Data, files[1].Data)
+			if files, err := artifacttest.Files(Render, m, nil); err == nil {
+				t.Errorf("got %s%s", files[1].Data, files[2].Data)
 			}
 		})
 	}

@@ -22,7 +22,10 @@ func hostileFleet(t *testing.T) (*model.Fleet, *artifact.Tree) {
 	t.Helper()
 	m := sample()
 	tree := artifact.NewTree()
-	for _, f := range sampleTree(t, m).Files() {
+	for f, err := range sampleTree(t, m).All() {
+		if err != nil {
+			t.Fatal(err)
+		}
 		key, name, _ := strings.Cut(strings.TrimPrefix(string(f.Path), "agents/"), "/")
 		switch {
 		case name == "run":

@@ -1,9 +1,9 @@
 package unit
 
 import (
+	"bytes"
 	"path"
 	"slices"
-	"strings"
 
 	"fleet/generate/artifact"
 	"fleet/schemas/fleet"
@@ -13,13 +13,13 @@ import (
 // Describe returns what a manifest says of a unit's file.
 func Describe(f artifact.File) manifest.Unit {
 	out := manifest.Unit{Name: path.Base(string(f.Path)), OnChange: manifest.OnChangeRestart, Digest: Digest(f.Data)}
-	for line := range strings.Lines(string(f.Data)) {
-		line = strings.TrimSuffix(line, "\n")
-		if v, ok := strings.CutPrefix(line, "X-Fleet-Agent="); ok {
-			out.Agent = v
-		}
-		if v, ok := strings.CutPrefix(line, "X-Fleet-OnChange="); ok {
-			out.OnChange = v
+	for line := range bytes.Lines(f.Data) {
+		key, value, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte("="))
+		switch string(key) {
+		case "X-Fleet-Agent":
+			out.Agent = string(value)
+		case "X-Fleet-OnChange":
+			out.OnChange = string(value)
 		}
 	}
 	return out

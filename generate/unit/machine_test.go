@@ -155,12 +155,11 @@ ExecStart=/bin/true
 // and folders.
 func (h *host) install(m *model.Fleet, tree *artifact.Tree) {
 	h.t.Helper()
-	files, err := Render(m, tree)
-	if err != nil {
+	if err := Render(m, tree); err != nil {
 		h.t.Fatal(err)
 	}
 	generation := "/etc/fleet/" + m.Project + "/generations/1"
-	for _, f := range append(tree.Files(), files...) {
+	for f := range tree.All() {
 		name, isUnit := strings.CutPrefix(string(f.Path), "units/")
 		switch {
 		case f.Link != "":

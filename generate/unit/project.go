@@ -35,8 +35,8 @@ func (b *builder) firewall() {
 	s := u.Section("Unit")
 	s.Text("Description", "fleet "+b.m.Project+": firewall")
 	s.Words("X-Fleet-OnChange", "reload")
-	if f, ok := b.t.Get(ruleset); ok {
-		s.Words("X-Fleet-ReloadTrigger", f.Digest()[:digestSize])
+	if e, ok := b.t.Entry(ruleset); ok {
+		s.Words("X-Fleet-ReloadTrigger", e.SHA256[:digestSize])
 	} else {
 		b.faults.Errorf("", "no artifact %q for unit %s", ruleset, u.Name)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 	"fleet/schemas/report"
@@ -91,7 +92,7 @@ func TestRenderRefuses(t *testing.T) {
 			m := sample()
 			tree := sampleTree(t, m)
 			tt.change(&m.Agents[1])
-			_, err := Render(m, tree)
+			_, err := artifacttest.Files(Render, m, tree)
 			var faults *report.Err
 			if !errors.As(err, &faults) {
 				t.Fatalf("no fault, %v", err)
@@ -108,7 +109,7 @@ func TestRenderRefuses(t *testing.T) {
 
 // TestRenderNeedsArtifacts: a unit that would name a file that nobody made is a mistake, not a unit.
 func TestRenderNeedsArtifacts(t *testing.T) {
-	if _, err := Render(sample(), artifact.NewTree()); err == nil || !strings.Contains(err.Error(), `"agents/lead/run"`) {
+	if _, err := artifacttest.Files(Render, sample(), artifact.NewTree()); err == nil || !strings.Contains(err.Error(), `"agents/lead/run"`) {
 		t.Errorf("no fault for a missing runner: %v", err)
 	}
 }
@@ -118,7 +119,10 @@ func TestUnitsFollowContent(t *testing.T) {
 	m := sample()
 	before := mustRender(t, m)
 	tree := artifact.NewTree()
-	for _, f := range sampleTree(t, m).Files() {
+	for f, err := range sampleTree(t, m).All() {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if f.Path == "agents/worker/run" {
 			f.Data = append(f.Data, "# changed\n"...)
 		}
@@ -126,7 +130,7 @@ func TestUnitsFollowContent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	after, err := Render(m, tree)
+	after, err := artifacttest.Files(Render, m, tree)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,26 +10,33 @@ import (
 // Render returns every unit of the fleet but its anchor, the links of their wants folders, the scripts that they
 // share and the agents' own files of /etc. t holds what other renderers made: units name it by content. A value that
 // cannot be written gives a *report.Err with all of them, each at its path in the spec.
-func Render(m *model.Fleet, t *artifact.Tree) ([]artifact.File, error) {
-	b := newBuilder(m, t)
+func Render(m *model.Fleet, t *artifact.Tree) error {
+	b := &builder{m: m, t: t, byName: map[string][]string{}, shared: sharedSources(m)}
+	b.own()
 	b.target()
 	b.slice()
 	b.firewall()
 	b.watchdog()
+	b.flush()
 	for i := range m.Agents {
 		if a := &m.Agents[i]; a.Enabled {
 			b.agentUnits(a)
+			b.flush()
 		}
 	}
-	files := b.own
+	if b.err != nil {
+		return b.err
+	}
+	return b.faults.Err()
+}
+
+// flush puts the units made so far into the tree.
+func (b *builder) flush() {
 	for _, u := range b.units {
 		u.seal()
-		files = append(files, artifact.Text(artifact.Path("units/"+string(u.Name)), u.String()))
+		b.add(artifact.Text(artifact.Path("units/"+string(u.Name)), u.String()))
 	}
-	if err := b.faults.Err(); err != nil {
-		return nil, err
-	}
-	return append(files, b.wants...), nil
+	b.units = b.units[:0]
 }
 
 func (b *builder) agentUnits(a *model.Agent) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 )
@@ -55,13 +56,13 @@ func FuzzRender(f *testing.F) {
 		f.Add(v, hostileValues[(i*3+5)%len(hostileValues)])
 	}
 	tree := sampleTree(f, sample())
-	plainFiles, err := Render(withValues("a", "b"), tree)
+	plainFiles, err := artifacttest.Files(Render, withValues("a", "b"), tree)
 	if err != nil {
 		f.Fatal(err)
 	}
 	want := keys(f, plainFiles)
 	f.Fuzz(func(t *testing.T, a, b string) {
-		files, err := Render(withValues(a, b), tree)
+		files, err := artifacttest.Files(Render, withValues(a, b), tree)
 		if err != nil {
 			return // refused
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/generate/artifact"
+	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
 )
@@ -93,7 +94,7 @@ func sampleTree(t testing.TB, m *model.Fleet) *artifact.Tree {
 
 func mustRender(t testing.TB, m *model.Fleet) []artifact.File {
 	t.Helper()
-	files, err := Render(m, sampleTree(t, m))
+	files, err := artifacttest.Files(Render, m, sampleTree(t, m))
 	if err != nil {
 		t.Fatal(err)
 	}

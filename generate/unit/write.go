@@ -69,7 +69,7 @@ func (s Section) put(key, value string, err error) *unit.UnitEntry {
 	case err != nil:
 	case !keyRe.MatchString(key):
 		err = fmt.Errorf("%q must be a directive's name", key)
-	case slices.ContainsFunc(strings.Split(key+"="+value, "\n"), func(l string) bool { return len(l) > lineLimit }):
+	case len(key)+len(value) >= lineLimit && slices.ContainsFunc(strings.Split(key+"="+value, "\n"), tooLong):
 		err = fmt.Errorf("the line %s= must have at most %d bytes", key, lineLimit)
 	}
 	if err != nil {
@@ -80,6 +80,8 @@ func (s Section) put(key, value string, err error) *unit.UnitEntry {
 	s.to.entries = append(s.to.entries, e)
 	return e
 }
+
+func tooLong(line string) bool { return len(line) > lineLimit }
 
 // String returns the file. It is complete only where the report has no error.
 func (u *Unit) String() string {

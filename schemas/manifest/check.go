@@ -36,7 +36,7 @@ const maxFaults = 100
 // Check reports every value that could harm a host or mislead a reader, whatever wrote it: paths that leave the tree,
 // two files of one path, links, modes, hashes, names that are not this project's, control characters.
 func (m *Manifest) Check() report.Report {
-	c := checker{m: m, paths: map[string]File{}}
+	c := checker{m: m, paths: make(map[string]int, len(m.Files))}
 	c.texts(reflect.ValueOf(m).Elem(), "")
 	c.head()
 	c.files()
@@ -51,7 +51,7 @@ func (m *Manifest) Check() report.Report {
 type checker struct {
 	m     *Manifest
 	r     report.Report
-	paths map[string]File
+	paths map[string]int // their index in Files
 }
 
 func (c *checker) must(ok bool, at, format string, args ...any) bool {
@@ -115,7 +115,7 @@ func (c *checker) files() {
 		_, twice := c.paths[f.Path]
 		c.must(!twice, at, "path %q must be listed once", f.Path)
 		c.must(f.Path != FileName, at, "the manifest must not list itself")
-		c.paths[f.Path] = f
+		c.paths[f.Path] = i
 		c.content(at, f)
 		if f.Size > 0 && f.Size <= MaxFile {
 			total += f.Size
@@ -149,7 +149,8 @@ func (c *checker) content(at string, f File) {
 
 // tree checks what holds between files: links name listed units, and no file is another one's folder.
 func (c *checker) tree() {
-	for p, f := range c.paths {
+	for p, i := range c.paths {
+		f := c.m.Files[i]
 		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
 			_, isFile := c.paths[dir]
 			c.must(!isFile, "files", "%q must not be both a file and a folder", dir)
@@ -157,12 +158,12 @@ func (c *checker) tree() {
 		if f.Mode == ModeLink {
 			unit, _ := LinkedUnit(p, f.Link)
 			target, listed := c.paths[unit]
-			c.must(listed && target.Mode != ModeLink, "files", "link %q must name a listed unit, not %q", p, f.Link)
+			c.must(listed && c.m.Files[target].Mode != ModeLink, "files", "link %q must name a listed unit, not %q", p, f.Link)
 		}
 	}
 	for _, p := range []string{FilesSumName, StoreSumName} {
-		f, listed := c.paths[p]
-		c.must(listed && f.Mode != ModeLink, "files", "%q must be listed", p)
+		i, listed := c.paths[p]
+		c.must(listed && c.m.Files[i].Mode != ModeLink, "files", "%q must be listed", p)
 	}
 }
 
@@ -200,14 +201,15 @@ func (c *checker) units() {
 		seen[u.Name] = true
 		c.must(unitName.MatchString(u.Name) && c.ours(u.Name), at,
 			"name %q must be a unit name of project %q", u.Name, c.m.Project)
-		f, listed := c.paths["units/"+u.Name]
-		c.must(listed && f.Mode != ModeLink, at, "unit %q must have a file in units/", u.Name)
+		file, listed := c.paths["units/"+u.Name]
+		c.must(listed && c.m.Files[file].Mode != ModeLink, at, "unit %q must have a file in units/", u.Name)
 		c.must(u.OnChange == "" || slices.Contains(policies, u.OnChange), at,
 			"onChange %q of %q must be one of %s", u.OnChange, u.Name, strings.Join(policies, ", "))
 		c.must(u.Digest == "" || hexDigest.MatchString(u.Digest), at,
 			"digest %q of %q must be %d hex digits", u.Digest, u.Name, DigestLength)
 	}
-	for p, f := range c.paths {
+	for p, i := range c.paths {
+		f := c.m.Files[i]
 		name, isUnit := strings.CutPrefix(p, "units/")
 		if isUnit && f.Mode != ModeLink {
 			owner, isDropIn := dropInOwner(name)

@@ -17,10 +17,8 @@ const DigestLength = 32
 // NEWLINE" for each file but the manifest, sorted by path; content is the file's hash or the link's target. The order
 // of files does not matter.
 func ComputeID(files []File) ID {
-	sorted := slices.Clone(files)
-	slices.SortFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	h := sha256.New()
-	for _, f := range sorted {
+	for _, f := range byPath(files) {
 		if f.Path == FileName {
 			continue
 		}
@@ -31,6 +29,15 @@ func ComputeID(files []File) ID {
 		h.Write([]byte(f.Path + "\x00" + f.Mode + "\x00" + content + "\n"))
 	}
 	return ID(hex.EncodeToString(h.Sum(nil)))
+}
+
+// byPath returns the files sorted by path. A manifest has them so, and tens of thousands are not copied then.
+func byPath(files []File) []File {
+	order := func(a, b File) int { return strings.Compare(a.Path, b.Path) }
+	if slices.IsSortedFunc(files, order) {
+		return files
+	}
+	return slices.SortedFunc(slices.Values(files), order)
 }
 
 // UnitDigest returns the name under which a running instance of a unit is recorded: the first 32 hex digits of the

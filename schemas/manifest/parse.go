@@ -8,13 +8,48 @@ import (
 	"fleet/schemas/report"
 )
 
-// Encode returns the text of manifest.json: indented, keys in the order of the types, a newline at the end.
+// Encode returns the text of manifest.json: indented, keys in the order of the types, a newline at the end. A large
+// fleet has tens of thousands of files, and the encoder holds a value three times over: they are encoded one by one.
 func Encode(m *Manifest) ([]byte, error) {
+	head := *m
+	head.Files = []File{}
+	text, err := encode(head, "")
+	if err != nil {
+		return nil, err
+	}
+	const none = "\n  \"files\": []"
+	before, after, found := bytes.Cut(text, []byte(none))
+	if len(m.Files) == 0 || !found {
+		return text, nil
+	}
+	b := bytes.NewBuffer(make([]byte, 0, len(text)+len(m.Files)*fileText))
+	b.Write(before)
+	b.WriteString(none[:len(none)-1])
+	for i, f := range m.Files {
+		line, err := encode(f, "    ")
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n    ")
+		b.Write(bytes.TrimSuffix(line, []byte("\n")))
+	}
+	b.WriteString("\n  ]")
+	b.Write(after)
+	return b.Bytes(), nil
+}
+
+// fileText is about what the text of a file has, in bytes.
+const fileText = 320
+
+func encode(v any, prefix string) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(m); err != nil {
+	e.SetIndent(prefix, "  ")
+	if err := e.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
 	}
 	return b.Bytes(), nil

@@ -109,6 +109,24 @@ func TestParseRefusesText(t *testing.T) {
 	}
 }
 
+// TestEncode: files are encoded one by one, and the text is what the encoder makes of the whole.
+func TestEncode(t *testing.T) {
+	whole := newSealed().m
+	none := *whole
+	none.Files = []manifest.File{}
+	for _, m := range []*manifest.Manifest{whole, &none} {
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		must(t, e.Encode(m))
+		got, err := manifest.Encode(m)
+		if d := cmp.Diff(want.String(), string(got)); d != "" || err != nil {
+			t.Errorf("%v: -want +got\n%s", err, d)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	good, err := manifest.Encode(newSealed().m)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"fleet/generate/model"
 	"fleet/generate/spec"
 	"fleet/generate/store"
-	"fleet/generate/unit"
 	"fleet/schemas/lock"
 	"fleet/schemas/manifest"
 )
@@ -54,17 +53,17 @@ func sealed(t testing.TB, text string, change func(*artifact.Tree, *manifest.Man
 	if err != nil {
 		return nil, err
 	}
-	tree, err := generate.Render(m)
+	tree := artifact.NewTree()
+	if err := generate.Render(m, tree); err != nil {
+		return nil, err
+	}
+	head, err := generate.Describe(m, tree, loaded, runtime.GOOS+"/"+runtime.GOARCH)
 	if err != nil {
 		return nil, err
 	}
-	head := generate.Describe(m, tree, loaded, runtime.GOOS+"/"+runtime.GOARCH)
 	change(tree, &head)
-	head.Units = nil
-	for _, f := range tree.Files() {
-		if f.Link == "" && filepath.Dir(string(f.Path)) == "units" {
-			head.Units = append(head.Units, unit.Describe(f))
-		}
+	if head.Units, err = generate.Units(tree); err != nil {
+		return nil, err
 	}
 	return store.Seal(tree, head)
 }

@@ -76,7 +76,7 @@ func (h *host) inWindow() {
 	b := h.build(spec(60, brisk, long))
 	c := h.paused("start fleet-demo-a-probe.service", now(b)...)
 	h.Eventually("a sign of life", patience, func() error {
-		if _, exit := h.Try("test", "-e", "/run/fleet/demo/a/own/session"); exit != 0 {
+		if _, exit := h.Try("test", "-L", "/run/fleet/demo/a/own/session"); exit != 0 {
 			return errNotYet
 		}
 		return nil

@@ -37,7 +37,10 @@ func (h *host) nothing() build {
 // instead puts a file in place of one of the tree.
 func instead(t *artifact.Tree, f artifact.File) error {
 	out := artifact.NewTree()
-	for _, was := range t.Files() {
+	for was, err := range t.All() {
+		if err != nil {
+			return err
+		}
 		if was.Path == f.Path {
 			was = f
 		}

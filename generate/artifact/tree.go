@@ -1,0 +1,147 @@
+package artifact
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Entry is what a tree knows of a file without its content.
+type Entry struct {
+	Path   Path
+	Mode   fs.FileMode
+	Link   string
+	Size   int64    // of the content, in bytes
+	SHA256 string   // of the content, lower-case hex
+	Names  []string // store paths that the content names, in its order
+}
+
+// StoreName returns the name that the content has in a host's store: the first 32 hex digits of its SHA-256, a dash and
+// the base name of the path.
+func (e Entry) StoreName() string {
+	return e.SHA256[:32] + "-" + path.Base(string(e.Path))
+}
+
+// StorePath returns the absolute path of the file in a host's store. Units name scripts and data by it, so that a
+// unit's text changes exactly when something that it runs or reads changes.
+func (e Entry) StorePath() string { return StoreDir + "/" + e.StoreName() }
+
+var storeRe = regexp.MustCompile(regexp.QuoteMeta(StoreDir) + `/[0-9a-f]{32}-[A-Za-z0-9_.@-]*[A-Za-z0-9_@-]`)
+
+func newEntry(f File) Entry {
+	sum := sha256.Sum256(f.Data)
+	e := Entry{
+		Path: f.Path, Mode: f.Mode, Link: f.Link, Size: int64(len(f.Data)), SHA256: hex.EncodeToString(sum[:]),
+	}
+	if f.Path.InStore() {
+		for _, name := range storeRe.FindAll(f.Data, -1) {
+			e.Names = append(e.Names, string(name))
+		}
+	}
+	return e
+}
+
+// Sink keeps the content of a tree's files, so that a large tree need not be in memory.
+type Sink interface {
+	Put(f File) error
+	Get(p Path) ([]byte, error) // of a file that was put and is no link
+}
+
+// memory is the sink of small trees.
+type memory map[Path][]byte
+
+func (m memory) Put(f File) error {
+	m[f.Path] = f.Data
+	return nil
+}
+
+func (m memory) Get(p Path) ([]byte, error) { return m[p], nil }
+
+// Tree is a set of files with distinct paths.
+type Tree struct {
+	entries map[Path]Entry
+	sink    Sink
+}
+
+// NewTree returns an empty tree whose content is in memory.
+func NewTree() *Tree { return NewTreeIn(memory{}) }
+
+// NewTreeIn returns an empty tree whose content a sink keeps.
+func NewTreeIn(s Sink) *Tree { return &Tree{entries: map[Path]Entry{}, sink: s} }
+
+// Add puts files into the tree. A path that is bad or taken is an error.
+func (t *Tree) Add(files ...File) error {
+	for _, f := range files {
+		if err := f.Path.Check(); err != nil {
+			return err
+		}
+		if _, taken := t.entries[f.Path]; taken {
+			return fmt.Errorf("two artifacts have the path %q", f.Path)
+		}
+		t.entries[f.Path] = newEntry(f)
+		if err := t.sink.Put(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Entry returns what is known of the file at p.
+func (t *Tree) Entry(p Path) (Entry, bool) {
+	e, ok := t.entries[p]
+	return e, ok
+}
+
+// Get returns the file at p.
+func (t *Tree) Get(p Path) (File, error) {
+	e, ok := t.entries[p]
+	if !ok {
+		return File{}, fmt.Errorf("no artifact %q", p)
+	}
+	f := File{Path: e.Path, Mode: e.Mode, Link: e.Link}
+	if f.Link != "" {
+		return f, nil
+	}
+	data, err := t.sink.Get(p)
+	f.Data = data
+	return f, err
+}
+
+// Len returns how many files the tree has.
+func (t *Tree) Len() int { return len(t.entries) }
+
+// Entries returns all entries sorted by path.
+func (t *Tree) Entries() []Entry {
+	out := slices.AppendSeq(make([]Entry, 0, len(t.entries)), maps.Values(t.entries))
+	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(string(a.Path), string(b.Path)) })
+	return out
+}
+
+// Stored yields, in no order, the entries that a host's store will have.
+func (t *Tree) Stored() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for p, e := range t.entries {
+			if p.InStore() && e.Link == "" && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// All yields each file, sorted by path, or why it cannot be read.
+func (t *Tree) All() iter.Seq2[File, error] {
+	return func(yield func(File, error) bool) {
+		for _, e := range t.Entries() {
+			if !yield(t.Get(e.Path)) {
+				return
+			}
+		}
+	}
+}
