@@ -62,6 +62,7 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
+	loaded.Fleet = nil // a large one is not needed twice
 	tree := artifact.NewTree()
 	if o.Sink != nil {
 		tree = artifact.NewTreeIn(o.Sink(m))

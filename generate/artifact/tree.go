@@ -1,12 +1,13 @@
 package artifact
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -51,7 +52,8 @@ func newEntry(f File) Entry {
 // Sink keeps the content of a tree's files, so that a large tree need not be in memory.
 type Sink interface {
 	Put(f File) error
-	Get(p Path) ([]byte, error) // of a file that was put and is no link
+	Stream(f File, write func(io.Writer) error) error // f has no content; write writes it
+	Get(p Path) ([]byte, error)                       // of a file that was put and is no link
 }
 
 // memory is the sink of small trees.
@@ -62,11 +64,19 @@ func (m memory) Put(f File) error {
 	return nil
 }
 
+func (m memory) Stream(f File, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	err := write(&b)
+	m[f.Path] = b.Bytes()
+	return err
+}
+
 func (m memory) Get(p Path) ([]byte, error) { return m[p], nil }
 
 // Tree is a set of files with distinct paths.
 type Tree struct {
-	entries map[Path]Entry
+	entries []Entry
+	index   map[Path]int
 	sink    Sink
 }
 
@@ -74,18 +84,15 @@ type Tree struct {
 func NewTree() *Tree { return NewTreeIn(memory{}) }
 
 // NewTreeIn returns an empty tree whose content a sink keeps.
-func NewTreeIn(s Sink) *Tree { return &Tree{entries: map[Path]Entry{}, sink: s} }
+func NewTreeIn(s Sink) *Tree { return &Tree{index: map[Path]int{}, sink: s} }
 
 // Add puts files into the tree. A path that is bad or taken is an error.
 func (t *Tree) Add(files ...File) error {
 	for _, f := range files {
-		if err := f.Path.Check(); err != nil {
+		if err := t.free(f.Path); err != nil {
 			return err
 		}
-		if _, taken := t.entries[f.Path]; taken {
-			return fmt.Errorf("two artifacts have the path %q", f.Path)
-		}
-		t.entries[f.Path] = newEntry(f)
+		t.know(newEntry(f))
 		if err := t.sink.Put(f); err != nil {
 			return err
 		}
@@ -93,15 +100,56 @@ func (t *Tree) Add(files ...File) error {
 	return nil
 }
 
+// Stream puts a plain file into the tree whose content is too large to be in memory.
+func (t *Tree) Stream(p Path, write func(io.Writer) error) error {
+	if err := t.free(p); err != nil {
+		return err
+	}
+	f := File{Path: p, Mode: ModeText}
+	e, sum := newEntry(f), sha256.New()
+	err := t.sink.Stream(f, func(w io.Writer) error {
+		return write(io.MultiWriter(w, sum, (*size)(&e.Size)))
+	})
+	e.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	t.know(e)
+	return err
+}
+
+// size counts bytes.
+type size int64
+
+func (s *size) Write(b []byte) (int, error) {
+	*s += size(len(b))
+	return len(b), nil
+}
+
+func (t *Tree) free(p Path) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	if _, taken := t.index[p]; taken {
+		return fmt.Errorf("two artifacts have the path %q", p)
+	}
+	return nil
+}
+
+func (t *Tree) know(e Entry) {
+	t.index[e.Path] = len(t.entries)
+	t.entries = append(t.entries, e)
+}
+
 // Entry returns what is known of the file at p.
 func (t *Tree) Entry(p Path) (Entry, bool) {
-	e, ok := t.entries[p]
-	return e, ok
+	i, ok := t.index[p]
+	if !ok {
+		return Entry{}, false
+	}
+	return t.entries[i], true
 }
 
 // Get returns the file at p.
 func (t *Tree) Get(p Path) (File, error) {
-	e, ok := t.entries[p]
+	e, ok := t.Entry(p)
 	if !ok {
 		return File{}, fmt.Errorf("no artifact %q", p)
 	}
@@ -119,7 +167,7 @@ func (t *Tree) Len() int { return len(t.entries) }
 
 // Entries returns all entries sorted by path.
 func (t *Tree) Entries() []Entry {
-	out := slices.AppendSeq(make([]Entry, 0, len(t.entries)), maps.Values(t.entries))
+	out := slices.Clone(t.entries)
 	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(string(a.Path), string(b.Path)) })
 	return out
 }
@@ -127,8 +175,8 @@ func (t *Tree) Entries() []Entry {
 // Stored yields, in no order, the entries that a host's store will have.
 func (t *Tree) Stored() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		for p, e := range t.entries {
-			if p.InStore() && e.Link == "" && !yield(e) {
+		for _, e := range t.entries {
+			if e.Path.InStore() && e.Link == "" && !yield(e) {
 				return
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -54,16 +56,29 @@ func (b *Building) path(p artifact.Path) string {
 
 // Put writes a file with exactly its mode, whatever the umask.
 func (b *Building) Put(f artifact.File) error {
-	if err := b.begin(); err != nil {
+	path, err := b.place(f.Path)
+	if err != nil {
 		return err
 	}
-	path := b.path(f.Path)
-	if parent := filepath.Dir(path); !b.made[parent] {
-		if err := makeFolders(parent, b.made); err != nil {
-			return err
-		}
-	}
 	return writeFile(path, f)
+}
+
+// Stream is Put of a file whose content write writes.
+func (b *Building) Stream(f artifact.File, write func(io.Writer) error) error {
+	path, err := b.place(f.Path)
+	if err != nil {
+		return err
+	}
+	return writeContent(path, f.Mode, write)
+}
+
+// place returns where a file will be, in a folder that is there.
+func (b *Building) place(p artifact.Path) (string, error) {
+	if err := b.begin(); err != nil {
+		return "", err
+	}
+	path := b.path(p)
+	return path, makeFolders(filepath.Dir(path), b.made)
 }
 
 // Get returns what was put, also when it is committed.
@@ -135,10 +150,16 @@ func writeFile(path string, f artifact.File) error {
 	if f.Link != "" {
 		return os.Symlink(f.Link, path)
 	}
+	return writeContent(path, f.Mode, func(w io.Writer) error {
+		_, err := w.Write(f.Data)
+		return err
+	})
+}
+
+func writeContent(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	h, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = h.Write(f.Data)
-	return errors.Join(err, h.Chmod(f.Mode), h.Close())
+	return errors.Join(write(h), h.Chmod(mode), h.Close())
 }

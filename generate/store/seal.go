@@ -4,6 +4,7 @@ package store
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -25,10 +26,10 @@ func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 		m.Files = append(m.Files, listed(e))
 	}
 	for _, list := range []struct {
-		path artifact.Path
-		text func([]manifest.File) []byte
-	}{{manifest.StoreSumName, manifest.StoreSum}, {manifest.FilesSumName, manifest.FilesSum}} {
-		if err := t.Add(artifact.File{Path: list.path, Mode: artifact.ModeText, Data: list.text(m.Files)}); err != nil {
+		path  artifact.Path
+		write func(io.Writer, []manifest.File) error
+	}{{manifest.StoreSumName, manifest.WriteStoreSum}, {manifest.FilesSumName, manifest.WriteFilesSum}} {
+		if err := t.Stream(list.path, func(w io.Writer) error { return list.write(w, m.Files) }); err != nil {
 			return nil, err
 		}
 		e, _ := t.Entry(list.path)
@@ -39,12 +40,8 @@ func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 	if r := m.Check(); r.Failed() {
 		return nil, fmt.Errorf("the generation would not be valid: %w", r.Err())
 	}
-	data, err := manifest.Encode(&m)
-	if err != nil {
-		return nil, err
-	}
-	s := &Sealed{Manifest: m, Tree: t}
-	return s, t.Add(artifact.File{Path: manifest.FileName, Mode: artifact.ModeText, Data: data})
+	err := t.Stream(manifest.FileName, func(w io.Writer) error { return manifest.Write(w, &m) })
+	return &Sealed{Manifest: m, Tree: t}, err
 }
 
 func listed(e artifact.Entry) manifest.File {

@@ -2,6 +2,7 @@ package unit
 
 import (
 	"slices"
+	"strings"
 
 	"fleet/generate/artifact"
 	"fleet/generate/model"
@@ -12,7 +13,7 @@ import (
 type builder struct {
 	m      *model.Fleet
 	t      *artifact.Tree
-	byName map[string][]string // what each file of the host's store names there, by store path
+	stored map[string][]string // what each file of the host's store names there, by the digest in its name
 	units  []*Unit
 	shared []string // sources of mounts that agents can write
 	faults report.Report
@@ -28,7 +29,7 @@ func (b *builder) own() {
 		}
 	}
 	for e := range b.t.Stored() {
-		b.byName[e.StorePath()] = e.Names
+		b.stored[e.SHA256[:digestSize]] = e.Names
 	}
 }
 
@@ -71,7 +72,8 @@ func (b *builder) references(paths ...string) []string {
 	for len(paths) > 0 {
 		path := paths[0]
 		paths = paths[1:]
-		names, known := b.byName[path]
+		digest, _, _ := strings.Cut(strings.TrimPrefix(path, artifact.StoreDir+"/"), "-")
+		names, known := b.stored[digest]
 		if !known || slices.Contains(out, path) {
 			continue
 		}

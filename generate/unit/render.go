@@ -11,7 +11,7 @@ import (
 // share and the agents' own files of /etc. t holds what other renderers made: units name it by content. A value that
 // cannot be written gives a *report.Err with all of them, each at its path in the spec.
 func Render(m *model.Fleet, t *artifact.Tree) error {
-	b := &builder{m: m, t: t, byName: map[string][]string{}, shared: sharedSources(m)}
+	b := &builder{m: m, t: t, stored: map[string][]string{}, shared: sharedSources(m)}
 	b.own()
 	b.target()
 	b.slice()

@@ -1,34 +1,44 @@
 package manifest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"fleet/schemas/report"
 )
 
-// Encode returns the text of manifest.json: indented, keys in the order of the types, a newline at the end. A large
-// fleet has tens of thousands of files, and the encoder holds a value three times over: they are encoded one by one.
+// Encode returns the text of manifest.json: indented, keys in the order of the types, a newline at the end.
 func Encode(m *Manifest) ([]byte, error) {
+	var b bytes.Buffer
+	err := Write(&b, m)
+	return b.Bytes(), err
+}
+
+// Write writes the text of manifest.json. A large fleet has tens of thousands of files, and the encoder holds a value
+// three times over: they are encoded one by one.
+func Write(w io.Writer, m *Manifest) error {
 	head := *m
 	head.Files = []File{}
 	text, err := encode(head, "")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	const none = "\n  \"files\": []"
 	before, after, found := bytes.Cut(text, []byte(none))
 	if len(m.Files) == 0 || !found {
-		return text, nil
+		_, err := w.Write(text)
+		return err
 	}
-	b := bytes.NewBuffer(make([]byte, 0, len(text)+len(m.Files)*fileText))
-	b.Write(before)
+	b := bufio.NewWriter(w)
+	b.Write(before) //nolint:errcheck // Flush tells
 	b.WriteString(none[:len(none)-1])
 	for i, f := range m.Files {
 		line, err := encode(f, "    ")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if i > 0 {
 			b.WriteByte(',')
@@ -38,11 +48,8 @@ func Encode(m *Manifest) ([]byte, error) {
 	}
 	b.WriteString("\n  ]")
 	b.Write(after)
-	return b.Bytes(), nil
+	return b.Flush()
 }
-
-// fileText is about what the text of a file has, in bytes.
-const fileText = 320
 
 func encode(v any, prefix string) ([]byte, error) {
 	var b bytes.Buffer

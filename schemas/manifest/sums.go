@@ -1,7 +1,9 @@
 package manifest
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"path"
 	"strings"
 )
@@ -13,22 +15,22 @@ const (
 	StoreDir     = "/var/lib/fleet/store"
 )
 
-// FilesSum returns the text of files.sha256: one line "HASH  PATH" for each regular file but the manifest and the list
-// itself, sorted by path.
-func FilesSum(files []File) []byte {
-	var b bytes.Buffer
+// WriteFilesSum writes the text of files.sha256: one line "HASH  PATH" for each regular file but the manifest and the
+// list itself, sorted by path.
+func WriteFilesSum(w io.Writer, files []File) error {
+	b := bufio.NewWriter(w)
 	for _, f := range byPath(files) {
 		if f.Mode != ModeLink && f.Path != FileName && f.Path != FilesSumName {
 			b.WriteString(sumLine(f.SHA256, f.Path))
 		}
 	}
-	return b.Bytes()
+	return b.Flush()
 }
 
-// StoreSum returns the text of store.sha256: one line "HASH  /var/lib/fleet/store/NAME" for each file that has a name
+// WriteStoreSum writes the text of store.sha256: one line "HASH  /var/lib/fleet/store/NAME" for each file that has a name
 // in the store, sorted by path in the generation, every name once.
-func StoreSum(files []File) []byte {
-	var b bytes.Buffer
+func WriteStoreSum(w io.Writer, files []File) error {
+	b := bufio.NewWriter(w)
 	seen := map[string]bool{}
 	for _, f := range byPath(files) {
 		if f.Mode != ModeLink && f.Store != "" && !seen[f.Store] {
@@ -36,6 +38,18 @@ func StoreSum(files []File) []byte {
 			b.WriteString(sumLine(f.SHA256, StoreDir+"/"+f.Store))
 		}
 	}
+	return b.Flush()
+}
+
+// FilesSum returns what [WriteFilesSum] writes.
+func FilesSum(files []File) []byte { return text(WriteFilesSum, files) }
+
+// StoreSum returns what [WriteStoreSum] writes.
+func StoreSum(files []File) []byte { return text(WriteStoreSum, files) }
+
+func text(write func(io.Writer, []File) error, files []File) []byte {
+	var b bytes.Buffer
+	_ = write(&b, files) // a buffer takes all
 	return b.Bytes()
 }
 
