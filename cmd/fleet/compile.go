@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -61,10 +62,11 @@ func (a *app) specOptions(s *specFlags) (spec.Options, error) {
 	}
 	o := spec.Options{
 		Dir: a.dir, File: file, TLAStr: s.tlaStr, TLACode: s.tlaCode, ExtStr: s.extStr, ExtCode: s.extCode,
-		JPath: s.jpath, Trace: a.err,
+		Trace: a.err,
 	}
-	// jsonnet(1): the last -J wins over JSONNET_PATH, whose first folder wins.
-	o.JPath = append(o.JPath, filepath.SplitList(os.Getenv("JSONNET_PATH"))...)
+	// As in jsonnet(1): the last -J wins, over JSONNET_PATH too, whose first folder wins.
+	o.JPath = append(slices.Clone(s.jpath), filepath.SplitList(os.Getenv("JSONNET_PATH"))...)
+	slices.Reverse(o.JPath[:len(s.jpath)])
 	return o, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
+	"fleet/schemas/manifest"
 )
 
 // checker holds a complete fleet against the rules that a schema cannot say.
@@ -46,11 +47,8 @@ func (c *checker) keys() []string { return slices.Sorted(maps.Keys(c.fleet.Agent
 // Projects whose users would meet the system's own, such as systemd-network and www-data.
 var takenProjects = []string{"systemd", "www", "debian", "dbus", "polkit", "sshd", "root"}
 
-// Agent keys that name something else of a fleet: units, or files in /run/fleet/PROJECT.
-var takenKeys = []string{
-	"anchor", "chat", "firewall", "watchdog", "active", "units", "lock", "status", "host",
-	"probe", "pts",
-}
+// Agent keys that name something else of a fleet, beside those that a manifest refuses.
+var takenKeys = append([]string{"lock", "status"}, manifest.ReservedKeys...)
 
 // Ends of an agent's units beside its service.
 var takenEnds = []string{"-net", "-gate", "-sign", "-attach", "-probe"}
@@ -59,6 +57,9 @@ var takenEnds = []string{"-net", "-gate", "-sign", "-attach", "-probe"}
 func (c *checker) names() {
 	if slices.Contains(takenProjects, c.fleet.Project) {
 		c.error(place{"project"}, show(c.fleet.Project)+" is taken by users of the system", "choose another name")
+	}
+	if slices.Contains(manifest.ReservedProjects, c.fleet.Project) {
+		c.error(place{"project"}, show(c.fleet.Project)+" is taken by a folder of fleet's own", "choose another name")
 	}
 	for _, key := range c.keys() {
 		c.agentKey(place{"agents", key}, key)
