@@ -62,7 +62,7 @@ func (c Control) Attach(ctx context.Context, a manifest.Agent, v terminal.View) 
 		return "left; " + a.Key + " goes on", nil
 	case ctx.Err() != nil:
 		return "", ctx.Err()
-	case time.Since(began) < tooShort && c.Signs(a.Key).Now.State == session.Working:
+	case time.Since(began) < tooShort && c.mayAttach(ctx, a) == nil && c.Signs(a.Key).Now.State == session.Working:
 		return "", fmt.Errorf("the terminal of %s closed at once%s", a.Key, c.Systemd.LastLines(ctx, unit))
 	}
 	return "the terminal of " + a.Key + " was closed", nil
