@@ -25,11 +25,12 @@ const (
 
 // Question is what a switch is about to do.
 type Question struct {
-	Root     string             // prefix of the host's tree, "" for the real one
-	Manifest *manifest.Manifest // of the generation to come
-	Live     map[string]bool    // names of the units of the live generation
-	PID1     string             // name of the process with PID 1
-	Systemd  int                // major version, 0 where unknown
+	Root     string               // prefix of the host's tree, "" for the real one
+	Manifest *manifest.Manifest   // of the generation to come
+	Live     map[string]bool      // names of the units of the live generation
+	Others   []*manifest.Manifest // of what is live of the host's other projects
+	PID1     string               // name of the process with PID 1
+	Systemd  int                  // major version, 0 where unknown
 	EUID     int
 	Program  uint64 // size of the running program, of which the project gets a copy
 	Owner    uint32 // who must own programs: root, but in a test
@@ -46,6 +47,7 @@ func Check(q Question) report.Report {
 	harnesses(q, &r)
 	names(q, &r)
 	cgroups(q, &r)
+	ports(q, &r)
 	return r
 }
 

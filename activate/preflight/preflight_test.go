@@ -82,6 +82,18 @@ func TestCheck(t *testing.T) {
 			"no unified cgroups", func(_ *testing.T, q *Question) { q.Manifest.Agents[0].Isolation = "user" },
 			[]string{`agents.lead.isolation: "user" needs the unified cgroup hierarchy`},
 		},
+		{"ports of another project's", func(_ *testing.T, q *Question) {
+			q.Manifest.Agents[0].Ports = "5000-5009"
+			q.Others = []*manifest.Manifest{{Project: "web", Agents: []manifest.Agent{
+				{Key: "off", Ports: "5000-5009"},
+				{Key: "beside", Enabled: true, Ports: "5010-5019"},
+				{Key: "ui", Enabled: true, Ports: "5009-5009"},
+			}}}
+		}, []string{"agents.lead.localPorts: 5000-5009 overlaps 5009-5009 of agent ui of project web"}},
+		{"ports beside another project's", func(_ *testing.T, q *Question) {
+			q.Manifest.Agents[0].Ports = "5000-5009"
+			q.Others = []*manifest.Manifest{{Project: "web", Agents: []manifest.Agent{{Key: "ui", Enabled: true, Ports: "5010-5019"}}}}
+		}, nil},
 		{"no room", func(_ *testing.T, q *Question) {
 			q.Manifest.Files = []manifest.File{{Path: "agents/lead/run", Size: 1 << 60}}
 		}, []string{"/etc/fleet: has", "/var/lib/fleet/store: has"}},

@@ -101,7 +101,7 @@ func (c *Changes) ports(key, old, next string) {
 	if old == next {
 		return
 	}
-	a, b := portRange(old), portRange(next)
+	a, b := manifest.PortRange(old), manifest.PortRange(next)
 	inside := func(x, y [2]int) bool { return x[0] > x[1] || x[0] >= y[0] && x[1] <= y[1] }
 	text := fmt.Sprintf("has loopback ports %s instead of %s", or(next, "none"), or(old, "none"))
 	if !inside(b, a) {
@@ -110,20 +110,6 @@ func (c *Changes) ports(key, old, next string) {
 	if !inside(a, b) {
 		c.change(false, key, "ports", "%s", text)
 	}
-}
-
-// portRange reads "FROM-TO". "" is an empty range, and what cannot be read is every port.
-func portRange(s string) [2]int {
-	if s == "" {
-		return [2]int{1, 0}
-	}
-	from, to, _ := strings.Cut(s, "-")
-	a, errA := strconv.Atoi(from)
-	b, errB := strconv.Atoi(to)
-	if errA != nil || errB != nil {
-		return [2]int{0, 1 << 16}
-	}
-	return [2]int{a, b}
 }
 
 func or(s, other string) string {
