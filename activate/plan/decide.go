@@ -255,14 +255,23 @@ func stopPhase(changes []unitfile.Change) Phase {
 	return PhaseRun
 }
 
-// because names the first change and the keys of the others.
+// because names the files whose content changed, or the first other change, and the keys of the rest.
 func because(changes []unitfile.Change) string {
 	if len(changes) == 0 {
 		return "what it runs from is not known"
 	}
-	text := changes[0].String()
+	files, others := unitfile.Contents(changes)
+	var text string
+	switch {
+	case len(files) > 0:
+		text = "changed: " + strings.Join(files, ", ")
+	case len(others) == 0: // the same files, in another order
+		text = changes[0].Key
+	default:
+		text, others = others[0].String(), others[1:]
+	}
 	var more []string
-	for _, c := range changes[1:] {
+	for _, c := range others {
 		more = append(more, c.Key)
 	}
 	if len(more) > 0 {

@@ -23,9 +23,11 @@ func (c *Changes) agent(key string, old, next *manifest.Agent) {
 		old = &nobody
 	case next == nil:
 		c.change(false, key, "agent", "runs no more")
-		next = &nobody
+		return
 	}
-	if old.Isolation != next.Isolation {
+	if !runs && next.Isolation != nobody.Isolation {
+		c.change(true, key, "isolation", "isolation %s", next.Isolation)
+	} else if old.Isolation != next.Isolation {
 		c.change(rank(isolations, next.Isolation) > rank(isolations, old.Isolation), key, "isolation",
 			"isolation %s instead of %s", next.Isolation, old.Isolation)
 	}
