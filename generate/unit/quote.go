@@ -17,14 +17,32 @@ const lineLimit = 2047
 const wordLimit = 32*4096 - 1
 
 var (
-	keyRe  = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$`)
 	wordRe = regexp.MustCompile(`^[A-Za-z0-9@_~.:/+,=-]+%?$`)
 	unitRe = regexp.MustCompile(`^[A-Za-z0-9:_.@-]+\.(service|socket|timer|target|slice)$`)
 	envRe  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	// bareRe matches what needs no quotes in a command line: no character that systemd.syntax(7) gives a meaning, and
-	// no first character that would begin a comment on a continued line.
-	bareRe = regexp.MustCompile(`^[A-Za-z0-9_./:@=,+-]+$`)
 )
+
+// isKey reports whether s is a directive's name: words of letters and digits with dashes between them, the first letter
+// a capital one.
+func isKey(s string) bool {
+	return onlyOf(s, "-") && s[0] >= 'A' && s[0] <= 'Z' && !strings.HasSuffix(s, "-") && !strings.Contains(s, "--")
+}
+
+// bare reports whether s needs no quotes in a command line: it has no character that systemd.syntax(7) gives a meaning,
+// and no first character that would begin a comment on a continued line.
+func bare(s string) bool { return onlyOf(s, "_./:@=,+-") }
+
+// onlyOf reports whether s is not empty and has nothing but ASCII letters, digits and the others. Every word of every
+// unit is looked at, and a regular expression takes ten times as long.
+func onlyOf(s, others string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte(others, c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
 
 // checkText refuses what no unit file can hold. systemd ends a line at \n, \r and NUL; other control characters have no
 // use in a value and would reach terminals.
@@ -59,17 +77,19 @@ func specifiers(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 // text is a value that systemd does not split into words, such as Description=.
 func text(s string) (string, error) { return specifiers(s), checkLine(s) }
 
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%")
+
 // quoted is one word inside double quotes, for values that systemd unquotes and in which it replaces specifiers.
 func quoted(s string) (string, error) {
 	if len(s) > wordLimit {
 		return "", fmt.Errorf("a value of %d bytes must have at most %d", len(s), wordLimit)
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(s) + `"`, checkText(s)
+	return `"` + escapes.Replace(s) + `"`, checkText(s)
 }
 
 // argument is one word of a command line, in which systemd replaces $VARIABLES besides.
 func argument(s string) (string, error) {
-	if bareRe.MatchString(s) && len(s) <= wordLimit {
+	if bare(s) && len(s) <= wordLimit {
 		return s, nil
 	}
 	q, err := quoted(s)
@@ -79,7 +99,7 @@ func argument(s string) (string, error) {
 // program is the first word of a command line: systemd reads prefixes from it, so that nothing but plain paths is
 // taken.
 func program(s string) (string, error) {
-	if !bareRe.MatchString(s) || !cleanPath(s) {
+	if !bare(s) || !cleanPath(s) {
 		return "", fmt.Errorf("program %q must be an absolute path of plain characters", s)
 	}
 	return s, nil

@@ -67,7 +67,7 @@ func (u *Unit) fault(path string, err error) {
 func (s Section) put(key, value string, err error) *unit.UnitEntry {
 	switch {
 	case err != nil:
-	case !keyRe.MatchString(key):
+	case !isKey(key):
 		err = fmt.Errorf("%q must be a directive's name", key)
 	case len(key)+len(value) >= lineLimit && slices.ContainsFunc(strings.Split(key+"="+value, "\n"), tooLong):
 		err = fmt.Errorf("the line %s= must have at most %d bytes", key, lineLimit)
