@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"fleet/activate/plan"
@@ -73,44 +74,64 @@ func (r *run) runningTexts(units map[string]systemd.Unit) (map[string]unitfile.U
 		return nil, err
 	}
 	out := map[string]unitfile.Unit{}
+	var held []heldGeneration
 	for name, in := range recorded {
 		if u, asked := units[name]; !asked || u.InvocationID != in.Invocation {
 			continue
 		}
-		text, err := r.byDigest(name, in.Digest)
-		if err != nil {
+		if held == nil {
+			if held, err = r.held(); err != nil {
+				return nil, err
+			}
+		}
+		if out[name], err = byDigest(held, name, in.Digest); err != nil {
 			return nil, err
 		}
-		out[name] = text
 	}
 	return out, nil
 }
 
-// byDigest finds the definition of a unit by the digest that its running instance recorded.
-func (r *run) byDigest(name, digest string) (unitfile.Unit, error) {
+// heldGeneration is a generation that the host holds, with the digests of its units by their names.
+type heldGeneration struct {
+	dir     string
+	digests map[string]string
+}
+
+// held returns the generations that the host holds, the newest first. A damaged one is no source of anything.
+func (r *run) held() ([]heldGeneration, error) {
 	numbers, err := r.profile.Numbers()
 	if err != nil {
 		return nil, err
 	}
-	template := name
-	if t := unitfile.Template(name); t != "" {
-		template = t
-	}
-	for i := len(numbers) - 1; i >= 0; i-- {
-		m, err := r.profile.Read(numbers[i])
+	var out []heldGeneration
+	for _, n := range slices.Backward(numbers) {
+		m, err := r.profile.Read(n)
 		if err != nil {
-			continue // a damaged generation is no source of anything
+			continue
 		}
+		g := heldGeneration{dir: r.profile.Generation(n), digests: map[string]string{}}
 		for _, u := range m.Units {
-			if u.Name != template || u.Digest != digest {
-				continue
-			}
-			text, err := os.ReadFile(filepath.Join(r.profile.Generation(numbers[i]), "units", template))
-			if err != nil {
-				return nil, err
-			}
-			return unitfile.Parse(text)
+			g.digests[u.Name] = u.Digest
 		}
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+// byDigest finds the definition of a unit by the digest that its running instance recorded, nil where nothing has it.
+func byDigest(held []heldGeneration, name, digest string) (unitfile.Unit, error) {
+	if t := unitfile.Template(name); t != "" {
+		name = t
+	}
+	for _, g := range held {
+		if has, known := g.digests[name]; !known || has != digest {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(g.dir, "units", name))
+		if err != nil {
+			return nil, err
+		}
+		return unitfile.Parse(text)
 	}
 	return nil, nil
 }

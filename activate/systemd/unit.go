@@ -62,6 +62,7 @@ const notFound = "not-found"
 // "@" before their type.
 func (m *Manager) Units(ctx context.Context, names []string, templates ...string) (map[string]Unit, error) {
 	out := map[string]Unit{}
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	list, err := m.conn.ListUnitsByNamesContext(ctx, names)
 	if err != nil {
 		return out, fmt.Errorf("list units: %w", err)
@@ -94,22 +95,35 @@ func patterns(templates []string) []string {
 	return out
 }
 
-// fill reads the few properties that are needed one by one: all of a unit's, with its dependencies, take PID 1 longer.
-func (m *Manager) fill(ctx context.Context, u *Unit) error {
+// properties returns what is needed of a unit. All of a unit's properties, with its dependencies, take PID 1 longer than
+// a few; but one that does not run is forgotten after each answer, and read from disk anew for the next question.
+func (m *Manager) properties(ctx context.Context, u *Unit) (map[string]any, error) {
+	if u.ActiveState == "inactive" {
+		values, err := m.conn.GetUnitPropertiesContext(ctx, u.Name)
+		if err != nil {
+			err = fmt.Errorf("ask systemd for %s: %w", u.Name, err)
+		}
+		return values, err
+	}
 	values := map[string]any{}
 	keys := []string{"FragmentPath", "DropInPaths", "NeedDaemonReload", "InvocationID"}
-	if u.ActiveState == "inactive" {
-		keys = append(keys, "ActiveEnterTimestampMonotonic")
-	}
 	if u.LoadState != "loaded" {
 		keys = append(keys, "LoadError")
 	}
 	for _, key := range keys {
 		p, err := m.conn.GetUnitPropertyContext(ctx, u.Name, key)
 		if err != nil {
-			return fmt.Errorf("ask systemd for %s of %s: %w", key, u.Name, err)
+			return nil, fmt.Errorf("ask systemd for %s of %s: %w", key, u.Name, err)
 		}
 		values[key] = p.Value.Value()
+	}
+	return values, nil
+}
+
+func (m *Manager) fill(ctx context.Context, u *Unit) error {
+	values, err := m.properties(ctx, u)
+	if err != nil {
+		return err
 	}
 	u.Fragment, u.LoadError = text(values, "FragmentPath"), loadError(values["LoadError"])
 	u.DropIns, _ = values["DropInPaths"].([]string)

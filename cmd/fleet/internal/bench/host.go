@@ -84,6 +84,10 @@ func switchToLive(ctx context.Context, l *lab) ([]row, error) {
 	return []row{{"`fleet switch` to what is live, 50 agents, to `fleet verify` of it", ratio.Of(again, verify), 3}}, nil
 }
 
+// rest is what agents that were restarted get to begin and end their sessions: both ways of a comparison find the host
+// at rest.
+const rest = 4 * time.Second
+
 // rollback takes the health window out: it is a wait, not work.
 func rollback(ctx context.Context, l *lab) ([]row, error) {
 	const agents = 10
@@ -109,6 +113,7 @@ func rollback(ctx context.Context, l *lab) ([]row, error) {
 	var back, bare []float64
 	phases := map[string]float64{}
 	for range ratio.Pairs {
+		time.Sleep(rest)
 		out, s, err := h.run("fleet", "rollback", "--now", "--json")
 		if err != nil {
 			return nil, err
@@ -123,6 +128,7 @@ func rollback(ctx context.Context, l *lab) ([]row, error) {
 				s -= t.Seconds
 			}
 		}
+		time.Sleep(rest)
 		_, r, err := h.run(units...)
 		if err != nil {
 			return nil, err
