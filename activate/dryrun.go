@@ -46,10 +46,11 @@ const dryNonce = "0000000000000000"
 // DryRun takes a request through all checks and returns the plan. The host is left as it was: the copy that the real
 // readers judge lies in a folder of its own, which is gone afterwards.
 func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err error) {
-	scratch, err := os.MkdirTemp("/var/lib", ".fleet-dry-run-")
+	scratch, release, err := newScratch("/var/lib")
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	copied := profile.New(profile.Layout{Project: h.Layout.Project, Root: scratch}, system.Real{})
 	defer func() { err = errors.Join(err, removeScratch(scratch, copied)) }()
 
@@ -98,8 +99,4 @@ func (r *run) copyTo(ctx context.Context, copied *profile.Profile) error {
 	r.to, err = r.load(got.Number)
 	r.profile = own
 	return err
-}
-
-func removeScratch(dir string, copied *profile.Profile) error {
-	return errors.Join(copied.Uninstall(), os.RemoveAll(dir))
 }
