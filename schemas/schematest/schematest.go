@@ -60,7 +60,7 @@ func shapeOfType(t reflect.Type) any {
 		out := map[string]any{}
 		for i := range t.NumField() {
 			name, opts, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			if opts != "omitempty" {
+			if !strings.HasPrefix(opts, "omit") {
 				name += "!"
 			}
 			out[name] = shapeOfType(t.Field(i).Type)
@@ -72,7 +72,7 @@ func shapeOfType(t reflect.Type) any {
 		return []any{"map", shapeOfType(t.Elem())}
 	case reflect.Bool:
 		return "boolean"
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int64, reflect.Uint64:
 		return "integer"
 	}
 	return t.Kind().String()
