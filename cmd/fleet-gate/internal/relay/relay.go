@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -125,12 +124,12 @@ func (t *Tunnel) oneWay(dst, src *net.TCPConn, n *atomic.Int64) {
 
 // copyAll copies until src's end.
 func copyAll(dst, src *net.TCPConn, n *atomic.Int64) error {
-	raw, err := src.SyscallConn()
+	r, err := newReader(src)
 	if err != nil {
 		return err
 	}
 	for {
-		err := copySome(dst, raw, n)
+		err := copySome(dst, r, n)
 		if err == nil {
 			err = spliceSome(dst, src, n)
 		}
@@ -143,13 +142,11 @@ func copyAll(dst, src *net.TCPConn, n *atomic.Int64) error {
 	}
 }
 
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
 // copySome reads and writes until burst bytes have gone without a pause longer than spliceTurn; io.EOF is src's end.
-func copySome(dst *net.TCPConn, raw syscall.RawConn, n *atomic.Int64) error {
+func copySome(dst *net.TCPConn, r *reader, n *atomic.Int64) error {
 	since, moved := time.Now(), 0
 	for moved < burst {
-		buf, got, err := read(raw)
+		buf, got, err := r.read()
 		if err != nil {
 			return err
 		}
@@ -165,35 +162,6 @@ func copySome(dst *net.TCPConn, raw syscall.RawConn, n *atomic.Int64) error {
 		moved += got
 	}
 	return nil
-}
-
-// read waits for bytes without a buffer and takes one when there are some. The caller puts it back.
-func read(raw syscall.RawConn) (buf *[bufferSize]byte, n int, err error) {
-	failed := raw.Read(func(fd uintptr) bool {
-		buf = buffers.Get().(*[bufferSize]byte)
-		for {
-			n, err = syscall.Read(int(fd), buf[:])
-			if err != syscall.EINTR {
-				break
-			}
-		}
-		if err == syscall.EAGAIN {
-			buffers.Put(buf)
-			return false
-		}
-		return true
-	})
-	if failed != nil {
-		return nil, 0, failed
-	}
-	if err == nil && n == 0 {
-		err = io.EOF
-	}
-	if err != nil {
-		buffers.Put(buf)
-		return nil, 0, err
-	}
-	return buf, n, nil
 }
 
 // spliceSome lets the standard library splice as long as burst bytes go in a turn; io.EOF is src's end. A turn ends by
