@@ -33,7 +33,7 @@ func Write(w io.Writer, m *Manifest) error {
 		return err
 	}
 	b := bufio.NewWriter(w)
-	b.Write(before) //nolint:errcheck // Flush tells
+	b.Write(before)
 	b.WriteString(none[:len(none)-1])
 	for i, f := range m.Files {
 		line, err := encode(f, "    ")

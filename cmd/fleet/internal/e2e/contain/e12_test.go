@@ -20,7 +20,7 @@ func TestEGRE12Services(t *testing.T) {
 	all := f.act("E12", "n1", "u1")
 	// An abstract socket is known by its name in the host's network namespace, where no file mode guards it.
 	f.refused(all, map[string][]string{"u1": {"connect " + abstractName}})
-	if want := "`u1` shares the host's network namespace: abstract Unix sockets of the host are in its sight"; !strings.Contains(f.report(), want) {
+	if want := "Agent u1 shares the host's network namespace: abstract Unix sockets of the host are in its sight"; !strings.Contains(f.report(), want) {
 		t.Errorf("REPORT.md has not %q", want)
 	}
 	if got := f.served(); len(got) != 1 || !strings.HasPrefix(got[0], abstractName) {

@@ -29,7 +29,7 @@ func TestEGRE10Joins(t *testing.T) {
 	if n1, u1 := f.joined("n1"), f.joined("u1"); len(n1) > 0 || len(u1) == 0 {
 		t.Errorf("of n1 (namespace) the origin saw %q, of u1 (user) %q", n1, u1)
 	}
-	if want := "`u1` shares the host's network namespace: abstract Unix sockets of the host are in its sight, and the local link is " +
+	if want := "Agent u1 shares the host's network namespace: abstract Unix sockets of the host are in its sight, and the local link is " +
 		"told which multicast groups it joins."; !strings.Contains(f.report(), want) {
 		t.Errorf("REPORT.md has not %q", want)
 	}
