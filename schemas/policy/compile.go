@@ -1,0 +1,158 @@
+package policy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Compile makes a policy ready to be asked. The error is a *report.Err with all faults that Check finds.
+func (p *Policy) Compile() (*Matcher, error) {
+	if r := p.Check(); r.Failed() {
+		return nil, r.Err()
+	}
+	m := &Matcher{
+		mode: p.Mode, exact: map[string]*node{}, below: map[string]*node{}, addrs: map[netip.Addr]*node{},
+	}
+	for i := range p.Allow {
+		m.addAllow(&p.Allow[i])
+	}
+	for i := range p.Deny {
+		m.addDenial(&p.Deny[i])
+	}
+	return m, nil
+}
+
+// In returns the same rules in another mode, as a bypass wants them.
+func (m *Matcher) In(mode string) *Matcher {
+	c := *m
+	c.mode = mode
+	return &c
+}
+
+// at returns the node of a host of a policy.
+func (m *Matcher) at(host string) *node {
+	if name, ok := strings.CutPrefix(host, "*."); ok {
+		return entry(m.below, name)
+	}
+	if h, err := ParseHost(host); err == nil && h.Name == "" {
+		return entry(m.addrs, h.Addr)
+	}
+	return entry(m.exact, host)
+}
+
+func entry[K comparable, V any](m map[K]*V, key K) *V {
+	v := m[key]
+	if v == nil {
+		v = new(V)
+		m[key] = v
+	}
+	return v
+}
+
+func (n *node) at(port int) *group {
+	i, ok := slices.BinarySearchFunc(n.groups, uint16(port), func(g group, p uint16) int { return cmp.Compare(g.port, p) })
+	if !ok {
+		n.groups = slices.Insert(n.groups, i, group{port: uint16(port)})
+	}
+	return &n.groups[i]
+}
+
+func (m *Matcher) addAllow(a *Rule) {
+	n, r := m.at(a.Host), &rule{name: a.Name}
+	if a.Limits != nil {
+		r.limits = *a.Limits
+	}
+	some := len(a.Methods)+len(a.Paths) > 0
+	for _, port := range a.Ports {
+		g := n.at(port)
+		g.protocol = a.Protocol
+		g.inspect = g.inspect || some
+		g.private = g.private || a.Private
+		if g.allow == nil {
+			g.allow = new(set)
+		}
+		g.allow.add(a.Methods, a.Paths, r)
+		if g.first == nil {
+			g.first = &rule{name: a.Name}
+		}
+		if !some { // a connection is not inspected, so its limits are this rule's
+			g.first = g.allow.any.any
+		}
+	}
+}
+
+func (m *Matcher) addDenial(a *Denial) {
+	n, r := m.at(a.Host), &rule{name: a.Name}
+	if len(a.Ports) == 0 && n.denied == nil {
+		n.denied = r
+	}
+	for _, port := range a.Ports {
+		g := n.at(port)
+		if len(a.Methods)+len(a.Paths) > 0 {
+			g.inspect = true
+			if g.deny == nil {
+				g.deny = &set{fold: true}
+			}
+			g.deny.add(a.Methods, a.Paths, r)
+		} else if g.denied == nil {
+			g.denied = r
+		}
+	}
+}
+
+func (s *set) add(methods, paths []string, r *rule) {
+	if len(paths) == 0 {
+		if s.any == nil {
+			s.any = new(leaf)
+		}
+		s.any.add(methods, r)
+	}
+	if s.exact == nil {
+		s.exact, s.below = map[string]*leaf{}, map[string]*leaf{}
+	}
+	for _, p := range paths {
+		key := string(s.key(nil, p))
+		if prefix, ok := strings.CutSuffix(key, "*"); ok {
+			s.depth = max(s.depth, strings.Count(prefix, "/"))
+			entry(s.below, prefix).add(methods, r)
+			continue
+		}
+		if s.fold && key != "/" {
+			key = strings.TrimSuffix(key, "/")
+		}
+		entry(s.exact, key).add(methods, r)
+	}
+}
+
+func (l *leaf) add(methods []string, r *rule) {
+	if len(methods) == 0 {
+		l.any = merge(l.any, r)
+		return
+	}
+	if l.methods == nil {
+		l.methods = map[string]*rule{}
+	}
+	for _, m := range methods {
+		l.methods[m] = merge(l.methods[m], r)
+	}
+}
+
+// merge returns one rule for two that fit the same requests: the name of the first, of each limit the stricter one.
+func merge(a, b *rule) *rule {
+	if a == nil {
+		return b
+	}
+	return &rule{name: a.name, limits: Limits{
+		RequestsPerDay: stricter(a.limits.RequestsPerDay, b.limits.RequestsPerDay),
+		BytesUpPerDay:  stricter(a.limits.BytesUpPerDay, b.limits.BytesUpPerDay),
+	}}
+}
+
+func stricter(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,257 @@
+package policy
+
+import "net/netip"
+
+// Kind is what an agent asks for.
+type Kind uint8
+
+// Kinds of requests. The zero Kind is refused.
+const (
+	KindDNS     Kind = iota + 1 // an address of Host
+	KindConnect                 // a tunnel by HTTP CONNECT to Host and Port
+	KindTCP                     // a connection to Port at Host, or at Addr where it came without a name
+	KindTLS                     // a ClientHello for Host, not inspected, to Port
+	KindHTTP                    // an unencrypted HTTP request
+	KindHTTPS                   // an HTTP request read from an inspected TLS connection
+	KindDial                    // the gate's own connection to Addr, which Host was resolved to
+)
+
+// MaxChild bounds what a name may have before the name of the wildcard that allows it: the longest name of a bucket.
+const MaxChild = 63
+
+// Request is one question to a policy. Texts may be as the agent wrote them.
+type Request struct {
+	Kind   Kind
+	Host   string // name or address, without a port
+	Addr   netip.Addr
+	Port   uint16 // all kinds but KindDNS
+	Method string // KindHTTP and KindHTTPS
+	Path   string // KindHTTP and KindHTTPS: the target with its query
+}
+
+// Decision is a policy's answer.
+type Decision struct {
+	Allow    bool   // what to do
+	Reported bool   // no rule allows it: Allow is due to the mode Report alone, and Reason says what would be
+	Rule     string // Name of the rule that decided; "" where none did
+	Reason   string // a Reason constant
+
+	// Where Allow.
+	Protocol string // what to expect on the connection: HTTP, TLS or Raw
+	Inspect  bool   // each request must be decided on, which on TLS means to open it
+	Path     string // KindHTTP and KindHTTPS: the target to pass on, the one that was decided on
+	Limits   Limits // of Rule
+}
+
+// Decide answers q. It allocates nothing where q's texts are in canonical form.
+func (m *Matcher) Decide(q Request) Decision {
+	d := m.judge(&q)
+	if d.Allow || m.mode == Enforce || Unsafe(d.Reason) {
+		return d
+	}
+	d.Allow, d.Reported = true, m.mode == Report
+	if m.mode == Off {
+		d.Reason, d.Rule = ReasonOff, ""
+	}
+	if d.Protocol == "" && q.Kind != KindDNS {
+		d.Protocol = usual(q.Port)
+	}
+	return d
+}
+
+// usual returns the protocol of a port that no rule speaks of.
+func usual(port uint16) string {
+	switch port {
+	case 80:
+		return HTTP
+	case 443:
+		return TLS
+	}
+	return Raw
+}
+
+func (m *Matcher) judge(q *Request) Decision {
+	h, reason := target(q)
+	if reason != "" {
+		return Decision{Reason: reason}
+	}
+	if q.Kind == KindDNS {
+		return m.lookup(h)
+	}
+	w := walk{m: m, q: q, h: h}
+	if q.Kind == KindHTTP || q.Kind == KindHTTPS {
+		if !MethodOK(q.Method) {
+			return Decision{Reason: ReasonBadMethod}
+		}
+		if !plainTarget(q.Path) {
+			return Decision{Reason: ReasonBadPath}
+		}
+		w.request, w.path = true, q.Path
+	}
+	d := w.decide()
+	if a := dialled(q, h); a.IsValid() {
+		if c := Classify(a); c == Never {
+			return Decision{Reason: ReasonForbidden, Rule: d.Rule}
+		} else if c == Local && !w.private && (q.Kind == KindDial || m.mode != Enforce) {
+			return Decision{Reason: ReasonPrivate, Rule: d.Rule}
+		}
+	}
+	return d
+}
+
+// dialled returns the address that would be reached, where it is known.
+func dialled(q *Request, h Host) netip.Addr {
+	if q.Kind == KindDial {
+		return q.Addr
+	}
+	return h.Addr
+}
+
+// target returns the host of a request, or why it has none.
+func target(q *Request) (Host, string) {
+	if q.Kind < KindDNS || q.Kind > KindDial || q.Kind == KindDial && !q.Addr.IsValid() {
+		return Host{}, ReasonBadRequest
+	}
+	if q.Port == 0 && q.Kind != KindDNS {
+		return Host{}, ReasonBadPort
+	}
+	if q.Host == "" && q.Kind == KindTCP && q.Addr.IsValid() && q.Addr.Zone() == "" {
+		return Host{Addr: q.Addr.Unmap()}, ""
+	}
+	h, err := ParseHost(q.Host)
+	if err != nil {
+		return Host{}, ReasonBadHost
+	}
+	if q.Kind == KindDial && h.Name == "" && h.Addr != q.Addr.Unmap() {
+		return Host{}, ReasonBadRequest
+	}
+	return h, ""
+}
+
+// walk goes from the most specific rules for a host to the least.
+type walk struct {
+	m       *Matcher
+	q       *Request
+	h       Host
+	request bool
+	path    string // canonical as soon as a rule looks at it
+	checked bool
+	inspect bool
+	private bool
+}
+
+func (w *walk) decide() Decision {
+	reason := ReasonHost
+	if w.h.Name == "" {
+		reason = ReasonAddress
+	}
+	for s := w.m.steps(w.h); s.next(); {
+		if s.node.denied != nil {
+			return Decision{Reason: ReasonDenied, Rule: s.node.denied.name}
+		}
+		g := s.node.group(w.q.Port)
+		if g == nil {
+			reason = ReasonPort
+			continue
+		}
+		if d, ok := w.step(g, s.child); ok {
+			return d
+		}
+	}
+	return Decision{Reason: reason, Inspect: w.inspect, Path: w.path}
+}
+
+// step decides by the rules for one host and port, and reports whether they do.
+func (w *walk) step(g *group, child int) (Decision, bool) {
+	if g.denied != nil {
+		return Decision{Reason: ReasonDenied, Rule: g.denied.name}, true
+	}
+	w.inspect = w.inspect || g.inspect
+	if w.request && (g.deny.paths() || g.allow.paths()) && !w.canonical() {
+		return Decision{Reason: ReasonBadPath}, true
+	}
+	if w.request {
+		if r, _ := g.deny.match(w.q.Method, w.path); r != nil {
+			return Decision{Reason: ReasonDenied, Rule: r.name}, true
+		}
+	}
+	if g.allow == nil {
+		return Decision{}, false
+	}
+	return w.allow(g, child), true
+}
+
+func (w *walk) canonical() bool {
+	if !w.checked {
+		path, err := ParsePath(w.path)
+		if err != nil {
+			return false
+		}
+		w.path, w.checked = path, true
+	}
+	return true
+}
+
+func (w *walk) allow(g *group, child int) Decision {
+	d := Decision{Protocol: g.protocol, Inspect: w.inspect, Path: w.path}
+	w.private = g.private
+	switch {
+	case child > MaxChild:
+		return Decision{Reason: ReasonLongName, Rule: g.first.name}
+	case w.inspect && g.protocol == Raw:
+		return Decision{Reason: ReasonUnreadable, Rule: g.first.name}
+	case !fits(w.q.Kind, g.protocol):
+		d.Reason, d.Rule = ReasonProtocol, g.first.name
+		return d
+	}
+	r := g.first
+	if w.request {
+		var seen bool
+		if r, seen = g.allow.match(w.q.Method, w.path); r == nil {
+			d.Reason = ReasonPath
+			if seen {
+				d.Reason = ReasonMethod
+			}
+			return d
+		}
+	}
+	d.Allow, d.Reason, d.Rule, d.Limits = true, ReasonAllowed, r.name, r.limits
+	return d
+}
+
+// fits tells whether a rule's protocol lets a kind of request pass.
+func fits(k Kind, protocol string) bool {
+	switch k {
+	case KindTLS:
+		return protocol != HTTP
+	case KindHTTP:
+		return protocol != TLS
+	case KindHTTPS:
+		return protocol == TLS
+	}
+	return true
+}
+
+// lookup decides on a DNS question: a name is answered where a connection to at least one of its ports is allowed.
+func (m *Matcher) lookup(h Host) Decision {
+	if h.Name == "" {
+		return Decision{Reason: ReasonBadHost} // nobody has to ask for the address of an address
+	}
+	d := Decision{Reason: ReasonHost}
+	for s := m.steps(h); s.next(); {
+		if s.node.denied != nil {
+			return Decision{Reason: ReasonDenied, Rule: s.node.denied.name}
+		}
+		for i := range s.node.groups {
+			g := &s.node.groups[i]
+			if g.allow == nil {
+				continue
+			}
+			w := walk{m: m, q: &Request{Kind: KindTCP, Port: g.port}, h: h}
+			if d = w.decide(); d.Allow || d.Reason == ReasonLongName {
+				return Decision{Allow: d.Allow, Reason: d.Reason, Rule: d.Rule}
+			}
+		}
+	}
+	return Decision{Reason: d.Reason, Rule: d.Rule}
+}

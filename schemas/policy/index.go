@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Matcher is a policy made ready to be asked. It is not changed once it is made, so that any number of goroutines may
+// ask at once.
+type Matcher struct {
+	mode  string
+	exact map[string]*node
+	below map[string]*node // "x.test" for the wildcard *.x.test
+	addrs map[netip.Addr]*node
+}
+
+// node holds the rules for one host of a policy.
+type node struct {
+	denied *rule   // by a denial of everything
+	groups []group // by port
+}
+
+// group holds the rules for one host and port.
+type group struct {
+	port     uint16
+	protocol string
+	inspect  bool // a rule has methods or paths
+	private  bool
+	denied   *rule // by a denial of the whole port
+	first    *rule // of those that allow, the one for decisions on connections
+	allow    *set  // nil where none allows
+	deny     *set  // denials of some requests; nil where there is none
+}
+
+// rule is what a decision takes over of a Rule or a Denial.
+type rule struct {
+	name   string
+	limits Limits
+}
+
+// group returns the rules for a port, nil where there is none.
+func (n *node) group(port uint16) *group {
+	i, ok := slices.BinarySearchFunc(n.groups, port, func(g group, p uint16) int { return cmp.Compare(g.port, p) })
+	if !ok {
+		return nil
+	}
+	return &n.groups[i]
+}
+
+// steps returns the nodes for a host, the most specific one first.
+func (m *Matcher) steps(h Host) steps { return steps{m: m, h: h, rest: h.Name} }
+
+type steps struct {
+	m     *Matcher
+	h     Host
+	rest  string // of the name, "" at the end
+	begun bool
+	node  *node
+	child int // length of what stands before the wildcard's name, 0 for an exact host
+}
+
+func (s *steps) next() bool {
+	if !s.begun {
+		s.begun = true
+		if s.node = s.m.host(s.h); s.node != nil {
+			return true
+		}
+	}
+	for s.rest != "" {
+		i := strings.IndexByte(s.rest, '.')
+		if i < 0 {
+			return false
+		}
+		s.rest = s.rest[i+1:]
+		if s.node = s.m.below[s.rest]; s.node != nil {
+			s.child = len(s.h.Name) - len(s.rest) - 1
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Matcher) host(h Host) *node {
+	if h.Name == "" {
+		return m.addrs[h.Addr]
+	}
+	return m.exact[h.Name]
+}
