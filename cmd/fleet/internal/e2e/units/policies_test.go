@@ -92,8 +92,8 @@ func scriptText(t *testing.T, h *e2e.Host, dir string) {
 	if got := m.plan.action(unitG); got != "graceful" {
 		t.Errorf("the plan says %s", got)
 	}
-	if why := m.plan.step(unitG).Because; !strings.Contains(why, "store:") {
-		t.Errorf("the plan's reason is %q, which is no store path", why)
+	if why := m.plan.step(unitG).Because; !strings.HasPrefix(why, "changed: before, run") {
+		t.Errorf("the plan's reason is %q, which does not name the hook and what runs it", why)
 	}
 	m.only(t, unitG)
 	m.did(t, unitG, "untouched")
