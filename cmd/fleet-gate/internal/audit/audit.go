@@ -1,0 +1,181 @@
+// Package audit writes a gate's records to the journal, so that what cannot be recorded is not allowed, and so that an
+// agent cannot drown one record in others: further denials of the same are counted instead, and whoever asks for
+// allowed things without end is slowed down.
+package audit
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"fleet/schemas/audit"
+)
+
+// Bounds of what is written.
+const (
+	// window is how long denials of the same are counted together after the first one, which is written at once.
+	window = 10 * time.Second
+
+	// denials of different things that are written at once, and each second after. Further ones are counted together.
+	denialBurst, denialRate = 100, 10
+
+	// maxCounted bounds the different denials that are counted apart.
+	maxCounted = 256
+
+	// allowed records at once, and each second after. Whoever goes on faster waits, and is recorded: a busy build makes
+	// thousands of connections in a minute.
+	allowBurst, allowRate = 50_000, 1_000
+)
+
+// Many is the reason in a record that stands for denials of different things.
+const Many = "many"
+
+// Log writes the records of one agent's gate.
+type Log struct {
+	project, agent string
+	journal        *Journal
+	now            func() time.Time
+
+	mu      sync.Mutex
+	allows  bucket
+	denials bucket
+	counted map[same]int64
+	sweep   *time.Timer
+	closed  bool
+}
+
+// same is what makes two denials the same for a reader.
+type same struct {
+	kind, host, reason string
+	port               int
+}
+
+// New makes a log that writes to j.
+func New(j *Journal, project, agent string) *Log {
+	l := &Log{project: project, agent: agent, journal: j, now: time.Now, counted: map[same]int64{}}
+	l.allows = newBucket(allowBurst, allowRate, l.now())
+	l.denials = newBucket(denialBurst, denialRate, l.now())
+	return l
+}
+
+// Write records r, whose project and agent it sets. On an error nothing was written: the caller refuses what it would
+// have allowed. A denial may be counted and written later.
+func (l *Log) Write(r audit.Record) error {
+	if r.Verdict == audit.Deny {
+		return l.deny(r)
+	}
+	l.mu.Lock()
+	wait := l.allows.take(l.now())
+	l.mu.Unlock()
+	time.Sleep(wait)
+	return l.write(r)
+}
+
+func (l *Log) write(r audit.Record) error {
+	r.Project, r.Agent = l.project, l.agent
+	if err := l.journal.Send(r.Fields()); err != nil {
+		return fmt.Errorf("write the audit record: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) deny(r audit.Record) error {
+	key := same{r.Kind, audit.Text(r.Host), r.Reason, r.Port}
+	l.mu.Lock()
+	_, known := l.counted[key]
+	switch {
+	case known:
+	case len(l.counted) >= maxCounted || !l.denials.try(l.now()):
+		key, known = same{kind: r.Kind, reason: Many}, true
+	}
+	if known {
+		l.counted[key]++
+	} else {
+		l.counted[key] = 0
+	}
+	if l.sweep == nil && !l.closed {
+		l.sweep = time.AfterFunc(window, l.Flush)
+	}
+	l.mu.Unlock()
+	if known {
+		return nil
+	}
+	return l.write(r)
+}
+
+// Flush writes what has been counted. It is called by itself at the end of each window.
+func (l *Log) Flush() {
+	l.mu.Lock()
+	counted := l.counted
+	l.counted, l.sweep = map[same]int64{}, nil
+	l.mu.Unlock()
+	for k, n := range counted {
+		if n == 0 {
+			continue
+		}
+		r := audit.Record{
+			Event: audit.Repeated, Kind: k.kind, Host: k.host, Port: k.port, Verdict: audit.Deny, Reason: k.reason, Count: n,
+		}
+		if err := l.write(r); err != nil {
+			l.again(k, n)
+		}
+	}
+}
+
+// again keeps a count that could not be written for the next time.
+func (l *Log) again(k same, n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counted[k] += n
+	if l.sweep == nil && !l.closed {
+		l.sweep = time.AfterFunc(window, l.Flush)
+	}
+}
+
+// Close writes what has been counted and ends the log.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	if l.sweep != nil {
+		l.sweep.Stop()
+	}
+	l.mu.Unlock()
+	l.Flush()
+	return l.journal.Close()
+}
+
+// bucket lets a burst through, and then so many a second.
+type bucket struct {
+	burst, rate float64
+	level       float64
+	at          time.Time
+}
+
+func newBucket(burst, rate float64, now time.Time) bucket {
+	return bucket{burst: burst, rate: rate, level: burst, at: now}
+}
+
+func (b *bucket) fill(now time.Time) {
+	b.level = min(b.burst, b.level+b.rate*now.Sub(b.at).Seconds())
+	b.at = now
+}
+
+// take takes one and tells how long to wait until it is there.
+func (b *bucket) take(now time.Time) time.Duration {
+	b.fill(now)
+	b.level--
+	if b.level >= 0 {
+		return 0
+	}
+	return time.Duration(-b.level / b.rate * float64(time.Second))
+}
+
+// try takes one if there is one.
+func (b *bucket) try(now time.Time) bool {
+	b.fill(now)
+	if b.level < 1 {
+		return false
+	}
+	b.level--
+	return true
+}

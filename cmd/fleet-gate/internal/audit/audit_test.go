@@ -1,0 +1,266 @@
+package audit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"fleet/schemas/audit"
+)
+
+// journald is a journal that a test reads.
+type journald struct {
+	t    *testing.T
+	conn *net.UnixConn
+	path string
+}
+
+func listen(t *testing.T) *journald {
+	t.Helper()
+	j := &journald{t: t, path: t.TempDir() + "/socket"}
+	j.open()
+	return j
+}
+
+func (j *journald) open() {
+	j.t.Helper()
+	os.Remove(j.path)
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: j.path, Net: "unixgram"})
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	j.conn = c
+	j.t.Cleanup(func() { c.Close() })
+}
+
+// next reads one entry; nil when none comes.
+func (j *journald) next() map[string]string {
+	j.t.Helper()
+	buf := make([]byte, 64<<10)
+	j.conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	n, err := j.conn.Read(buf)
+	if err != nil {
+		return nil
+	}
+	return decode(j.t, string(buf[:n]))
+}
+
+// decode reads the native protocol as its page describes it.
+func decode(t *testing.T, s string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for s != "" {
+		line, rest, ok := strings.Cut(s, "\n")
+		if !ok {
+			t.Fatalf("entry ends in %q", s)
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			n := binary.LittleEndian.Uint64([]byte(rest[:8]))
+			value, rest = rest[8:8+n], rest[8+n+1:]
+		}
+		out[name], s = value, rest
+	}
+	return out
+}
+
+func open(t *testing.T, path string) *Journal {
+	t.Helper()
+	j, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func denial(host string) audit.Record {
+	return audit.Record{Event: audit.Decision, Kind: "connect", Host: host, Port: 443, Verdict: audit.Deny, Reason: "unlisted"}
+}
+
+func allowed(n int64) audit.Record {
+	return audit.Record{Event: audit.Decision, Kind: "connect", Host: "h", Port: 443, Verdict: audit.Allow, Connection: n}
+}
+
+func TestEncode(t *testing.T) {
+	want := map[string]string{"A": "one", "B": "two\nlines", "C": ""}
+	got := decode(t, string(encode(nil, []audit.Field{{Name: "A", Value: "one"}, {Name: "B", Value: "two\nlines"}, {Name: "C"}})))
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// EGR-H9: each allowed request has its record.
+func TestH9EveryAllowedOne(t *testing.T) {
+	d := listen(t)
+	l := New(open(t, d.path), "demo", "lead")
+	const n = 2000
+	go func() {
+		for i := range n {
+			if err := l.Write(allowed(int64(i + 1))); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for i := range n {
+		got := d.next()
+		if got["FLEET_CONNECTION"] != fmt.Sprint(i+1) || got["FLEET_AGENT"] != "lead" || got["FLEET_PROJECT"] != "demo" {
+			t.Fatalf("record %d: %v", i, got)
+		}
+	}
+}
+
+// EGR-H8: when nobody reads the journal, a write fails after a while instead of waiting for ever.
+func TestH8Full(t *testing.T) {
+	d := listen(t)
+	l := New(open(t, d.path), "demo", "lead")
+	began := time.Now()
+	for range 10_000 {
+		if err := l.Write(allowed(1)); err != nil {
+			if took := time.Since(began); took > 2*patience {
+				t.Errorf("took %s", took)
+			}
+			if d.next() == nil {
+				t.Error("nothing had been written")
+			}
+			if err := l.Write(allowed(2)); !errors.Is(err, errStuck) {
+				t.Error("tries again at once:", err)
+			}
+			time.Sleep(pause)
+			if err := l.Write(allowed(2)); err != nil {
+				t.Error("does not go on when there is room:", err)
+			}
+			return
+		}
+	}
+	t.Error("nothing fails")
+}
+
+func TestJournaldStartedAnew(t *testing.T) {
+	d := listen(t)
+	l := New(open(t, d.path), "demo", "lead")
+	d.conn.Close()
+	if err := l.Write(allowed(1)); err == nil {
+		t.Error("wrote to nobody")
+	}
+	d.open()
+	if err := l.Write(allowed(2)); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.next(); got["FLEET_CONNECTION"] != "2" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Denials of the same are one record and a count; denials of many things are bounded, and none is lost.
+func TestDenialsAreCounted(t *testing.T) {
+	d := listen(t)
+	l := New(open(t, d.path), "demo", "lead")
+	clock := time.Now()
+	l.now = func() time.Time { return clock }
+	go func() {
+		for range 1000 {
+			if err := l.Write(denial("one")); err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range 1000 {
+			l.Write(denial(fmt.Sprint("host", i)))
+		}
+		l.Flush()
+	}()
+	sum, records := 0, 0
+	for sum < 2000 {
+		r := d.next()
+		if r == nil {
+			break
+		}
+		records++
+		n := 1
+		if r["FLEET_EVENT"] == audit.Repeated {
+			fmt.Sscan(r["FLEET_COUNT"], &n)
+			if r["FLEET_HOST"] == "one" && n != 999 || r["FLEET_HOST"] == "" && r["FLEET_REASON"] != Many {
+				t.Errorf("got %v", r)
+			}
+		}
+		sum += n
+	}
+	if sum != 2000 || records > denialBurst+2 {
+		t.Errorf("%d records stand for %d denials", records, sum)
+	}
+	// A new window begins, and one denial in it is written at once.
+	clock = clock.Add(time.Minute)
+	l.Write(denial("one"))
+	if got := d.next(); got["FLEET_EVENT"] != audit.Decision {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCountsSurviveAFailure(t *testing.T) {
+	d := listen(t)
+	l := New(open(t, d.path), "demo", "lead")
+	l.Write(denial("one"))
+	l.Write(denial("one"))
+	d.next()
+	d.conn.Close()
+	l.Flush()
+	d.open()
+	l.Flush()
+	if got := d.next(); got["FLEET_COUNT"] != "1" {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestBucket(t *testing.T) {
+	now := time.Now()
+	b := newBucket(2, 10, now)
+	for range 2 {
+		if b.take(now) != 0 {
+			t.Error("the burst waits")
+		}
+	}
+	if w := b.take(now); w != 100*time.Millisecond {
+		t.Errorf("waits %s", w)
+	}
+	if b.try(now.Add(100 * time.Millisecond)) {
+		t.Error("took what was taken")
+	}
+	if !b.try(now.Add(300 * time.Millisecond)) {
+		t.Error("does not fill")
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	path := b.TempDir() + "/socket"
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	j, err := OpenJournal(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := New(j, "demo", "lead")
+	l.allows = newBucket(1e12, 1, time.Now())
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := l.Write(allowed(7)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

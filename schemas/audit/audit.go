@@ -1,0 +1,197 @@
+// Package audit is the record that a gate writes of each decision. It lies in the journal, one field for each key, so
+// that journalctl finds records by field; the agent can neither write nor read it, but chooses some of the texts in it.
+package audit
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MessageID is the journal's MESSAGE_ID of all records.
+const MessageID = "c5a1f0a86f0e4d1e9f4b0d9f7a35e2b1"
+
+// Prefix begins the journal's name of each of a record's fields: "bytesUp" is FLEET_BYTES_UP.
+const Prefix = "FLEET_"
+
+// Events.
+const (
+	Decision = "decision" // a request was allowed or denied
+	End      = "end"      // what was allowed has ended
+	Repeated = "repeated" // as many further denials like one recorded before as Count says
+)
+
+// Verdicts.
+const (
+	Allow = "allow"
+	Deny  = "deny"
+	Would = "report" // allowed by mode report alone; Reason says why it would be denied
+)
+
+// Limits of texts in bytes. A name has 253; what is longer was never one.
+const (
+	maxText = 512
+	cut     = "[...]"
+)
+
+// Record is one record. What does not apply is left out.
+type Record struct {
+	Event      string `json:"event"`
+	Project    string `json:"project"`
+	Agent      string `json:"agent"`
+	Connection int64  `json:"connection,omitempty"` // number of the connection since the gate's start; 0: all that were counted
+	Kind       string `json:"kind"`                 // dns, connect, tcp, tls, http, https or dial
+	Host       string `json:"host,omitempty"`
+	Port       int    `json:"port,omitempty"`
+	Address    string `json:"address,omitempty"` // that was dialled, or refused
+	Method     string `json:"method,omitempty"`
+	Path       string `json:"path,omitempty"` // without the query, which may hold secrets
+	Verdict    string `json:"verdict"`
+	Rule       string `json:"rule,omitempty"`
+	Reason     string `json:"reason,omitempty"`
+	Count      int64  `json:"count,omitempty"`
+	BytesUp    int64  `json:"bytesUp,omitempty"`
+	BytesDown  int64  `json:"bytesDown,omitempty"`
+	Micros     int64  `json:"micros,omitempty"` // how long it lasted
+	Result     string `json:"result,omitempty"` // how it ended
+}
+
+// Field is one field of a journal's entry.
+type Field struct{ Name, Value string }
+
+// Fields gives the record as fields of the journal, the message of a person's first. No value has a control character
+// or invalid UTF-8, and none is longer than a bound.
+func (r Record) Fields() []Field {
+	out := make([]Field, 0, 24)
+	out = append(out,
+		Field{"MESSAGE", r.String()}, Field{"MESSAGE_ID", MessageID}, Field{"SYSLOG_IDENTIFIER", "fleet-gate"},
+		Field{"PRIORITY", r.priority()})
+	v := reflect.ValueOf(r)
+	for i, name := range names {
+		switch f := v.Field(i); {
+		case f.IsZero():
+		case f.Kind() == reflect.String:
+			out = append(out, Field{name, Text(f.String())})
+		default:
+			out = append(out, Field{name, strconv.FormatInt(f.Int(), 10)})
+		}
+	}
+	return out
+}
+
+// FromFields reads the fields of a journal's entry, such as journalctl -o json prints; others than a record's are
+// ignored. The error names the field that has no such value.
+func FromFields(fields map[string]string) (Record, error) {
+	var r Record
+	v := reflect.ValueOf(&r).Elem()
+	for i, name := range names {
+		text, ok := fields[name]
+		if !ok {
+			continue
+		}
+		if v.Field(i).Kind() == reflect.String {
+			v.Field(i).SetString(Text(text))
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return Record{}, fmt.Errorf("%s: %q is no number", name, Text(text))
+		}
+		v.Field(i).SetInt(n)
+	}
+	return r, nil
+}
+
+// names are the journal's names of Record's fields, in their order.
+var names = func() []string {
+	t := reflect.TypeFor[Record]()
+	out := make([]string, t.NumField())
+	for i := range out {
+		key, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		var b strings.Builder
+		for _, c := range key {
+			if unicode.IsUpper(c) {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToUpper(c))
+		}
+		out[i] = Prefix + b.String()
+	}
+	return out
+}()
+
+// priority is notice for what somebody may want to look at, else info.
+func (r Record) priority() string {
+	if r.Verdict != Allow {
+		return "5"
+	}
+	return "6"
+}
+
+// String is the record as a line for people.
+func (r Record) String() string {
+	var b strings.Builder
+	b.WriteString(r.Agent + ": ")
+	if r.Event != Decision {
+		b.WriteString(r.Event + " ")
+	}
+	b.WriteString(r.Verdict + " " + r.Kind)
+	add := func(before, text string) {
+		if text != "" {
+			b.WriteString(before + Text(text))
+		}
+	}
+	add(" ", r.Method)
+	add(" ", r.Host)
+	if r.Port != 0 {
+		b.WriteString(":" + strconv.Itoa(r.Port))
+	}
+	add("", r.Path)
+	add(" at ", r.Address)
+	add(" by ", r.Rule)
+	add(": ", r.Reason)
+	if r.Count != 0 {
+		fmt.Fprintf(&b, " (%d times)", r.Count)
+	}
+	if r.Event == End {
+		fmt.Fprintf(&b, " (%s, %d bytes up, %d down)", Text(r.Result), r.BytesUp, r.BytesDown)
+	}
+	return b.String()
+}
+
+// Text makes a text that an agent may have chosen fit to be shown: what is not printable is written as an escape, and
+// what is too long is cut.
+func Text(s string) string {
+	if plain(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 && b.Len() < maxText {
+		c, n := utf8.DecodeRuneInString(s)
+		switch {
+		case c == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case unicode.IsPrint(c):
+			b.WriteString(s[:n])
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, c)
+		}
+		s = s[n:]
+	}
+	if s != "" {
+		b.WriteString(cut)
+	}
+	return b.String()
+}
+
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= maxText
+}

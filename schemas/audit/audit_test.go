@@ -1,0 +1,96 @@
+package audit_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"fleet/schemas/audit"
+	"fleet/schemas/schematest"
+)
+
+var full = audit.Record{
+	Event: audit.End, Project: "demo", Agent: "lead", Connection: 7, Kind: "connect", Host: "api.example.com", Port: 443,
+	Address: "192.0.2.7", Method: "GET", Path: "/v1", Verdict: audit.Allow, Rule: "egress.allow[0]", Reason: "listed",
+	Count: 3, BytesUp: 12, BytesDown: 34, Micros: 56, Result: "closed",
+}
+
+func TestSchema(t *testing.T) {
+	schematest.Equal(t, "audit.schema.json", reflect.TypeFor[audit.Record]())
+	for _, r := range []audit.Record{full, {Event: audit.Repeated, Project: "p", Agent: "a", Kind: "dns", Verdict: audit.Deny}} {
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schematest.Accepts(t, "audit.schema.json", b)
+	}
+}
+
+func asMap(r audit.Record) map[string]string {
+	out := map[string]string{}
+	for _, f := range r.Fields() {
+		out[f.Name] = f.Value
+	}
+	return out
+}
+
+func TestFieldsRoundTrip(t *testing.T) {
+	fields := asMap(full)
+	got, err := audit.FromFields(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(full, got); d != "" {
+		t.Error(d)
+	}
+	for name, want := range map[string]string{
+		"FLEET_BYTES_UP": "12", "FLEET_HOST": "api.example.com", "PRIORITY": "6", "MESSAGE_ID": audit.MessageID,
+		"MESSAGE": "lead: end allow connect GET api.example.com:443/v1 at 192.0.2.7 by egress.allow[0]: listed (3 times) " +
+			"(closed, 12 bytes up, 34 down)",
+	} {
+		if fields[name] != want {
+			t.Errorf("%s is %q, want %q", name, fields[name], want)
+		}
+	}
+	if _, err := audit.FromFields(map[string]string{"FLEET_PORT": "\x1b[2J"}); err == nil ||
+		err.Error() != `FLEET_PORT: "\\u{1b}[2J" is no number` {
+		t.Errorf("got %v", err)
+	}
+}
+
+// EGR-E27: one intact record, whatever an agent puts into a text of it.
+func TestE27Text(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":                   "plain",
+		"a\nPRIORITY=0":           `a\u{a}PRIORITY=0`,
+		"\x1b]0;x\a":              `\u{1b}]0;x\u{7}`,
+		"\xff\xfe":                `\xff\xfe`,
+		"\u202egro":               `\u{202e}gro`,
+		"\u0085":                  `\u{85}`,
+		"münchen":                 "münchen",
+		strings.Repeat("a", 1e6):  strings.Repeat("a", 512) + "[...]",
+		strings.Repeat("\n", 1e6): strings.Repeat(`\u{a}`, 103) + "[...]",
+	} {
+		if got := audit.Text(in); got != want {
+			t.Errorf("%.20q: got %.40q", in, got)
+		}
+	}
+}
+
+func FuzzFields(f *testing.F) {
+	f.Add("a\nb", "\x00", "\xff")
+	f.Fuzz(func(t *testing.T, host, path, reason string) {
+		r := full
+		r.Host, r.Path, r.Reason = host, path, reason
+		for _, field := range r.Fields() {
+			if strings.ContainsFunc(field.Value, func(c rune) bool { return c < ' ' || c == 0x7f }) ||
+				!utf8.ValidString(field.Value) || len(field.Value) > 4*600 {
+				t.Errorf("%s is %q", field.Name, field.Value)
+			}
+		}
+	})
+}
