@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,7 +51,7 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 }
 
 func (n *node) at(port int) *group {
-	i, ok := slices.BinarySearchFunc(n.groups, uint16(port), func(g group, p uint16) int { return cmp.Compare(g.port, p) })
+	i, ok := n.find(uint16(port))
 	if !ok {
 		n.groups = slices.Insert(n.groups, i, group{port: uint16(port)})
 	}

@@ -78,7 +78,7 @@ func (m *Matcher) judge(q *Request) Decision {
 	if q.Kind == KindDNS {
 		return m.lookup(h)
 	}
-	w := walk{m: m, q: q, h: h}
+	w := walk{m: m, h: h, kind: q.Kind, port: q.Port, method: q.Method}
 	if q.Kind == KindHTTP || q.Kind == KindHTTPS {
 		if !MethodOK(q.Method) {
 			return Decision{Reason: ReasonBadMethod}
@@ -131,11 +131,13 @@ func target(q *Request) (Host, string) {
 // walk goes from the most specific rules for a host to the least.
 type walk struct {
 	m       *Matcher
-	q       *Request
 	h       Host
-	request bool
+	kind    Kind
+	port    uint16
+	method  string
 	path    string // canonical as soon as a rule looks at it
-	checked bool
+	request bool   // method and path are there
+	checked bool   // path is canonical
 	inspect bool
 	private bool
 }
@@ -149,7 +151,7 @@ func (w *walk) decide() Decision {
 		if s.node.denied != nil {
 			return Decision{Reason: ReasonDenied, Rule: s.node.denied.name}
 		}
-		g := s.node.group(w.q.Port)
+		g := s.node.group(w.port)
 		if g == nil {
 			reason = ReasonPort
 			continue
@@ -171,7 +173,7 @@ func (w *walk) step(g *group, child int) (Decision, bool) {
 		return Decision{Reason: ReasonBadPath}, true
 	}
 	if w.request {
-		if r, _ := g.deny.match(w.q.Method, w.path); r != nil {
+		if r, _ := g.deny.match(w.method, w.path); r != nil {
 			return Decision{Reason: ReasonDenied, Rule: r.name}, true
 		}
 	}
@@ -200,14 +202,14 @@ func (w *walk) allow(g *group, child int) Decision {
 		return Decision{Reason: ReasonLongName, Rule: g.first.name}
 	case w.inspect && g.protocol == Raw:
 		return Decision{Reason: ReasonUnreadable, Rule: g.first.name}
-	case !fits(w.q.Kind, g.protocol):
+	case !fits(w.kind, g.protocol):
 		d.Reason, d.Rule = ReasonProtocol, g.first.name
 		return d
 	}
 	r := g.first
 	if w.request {
 		var seen bool
-		if r, seen = g.allow.match(w.q.Method, w.path); r == nil {
+		if r, seen = g.allow.match(w.method, w.path); r == nil {
 			d.Reason = ReasonPath
 			if seen {
 				d.Reason = ReasonMethod
@@ -247,7 +249,7 @@ func (m *Matcher) lookup(h Host) Decision {
 			if g.allow == nil {
 				continue
 			}
-			w := walk{m: m, q: &Request{Kind: KindTCP, Port: g.port}, h: h}
+			w := walk{m: m, h: h, kind: KindTCP, port: g.port}
 			if d = w.decide(); d.Allow || d.Reason == ReasonLongName {
 				return Decision{Allow: d.Allow, Reason: d.Reason, Rule: d.Rule}
 			}

@@ -1,9 +1,7 @@
 package policy
 
 import (
-	"cmp"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -42,11 +40,24 @@ type rule struct {
 
 // group returns the rules for a port, nil where there is none.
 func (n *node) group(port uint16) *group {
-	i, ok := slices.BinarySearchFunc(n.groups, port, func(g group, p uint16) int { return cmp.Compare(g.port, p) })
+	i, ok := n.find(port)
 	if !ok {
 		return nil
 	}
 	return &n.groups[i]
+}
+
+// find returns where the rules for a port stand or belong.
+func (n *node) find(port uint16) (int, bool) {
+	low, high := 0, len(n.groups)
+	for low < high {
+		if mid := (low + high) / 2; n.groups[mid].port < port {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, low < len(n.groups) && n.groups[low].port == port
 }
 
 // steps returns the nodes for a host, the most specific one first.
