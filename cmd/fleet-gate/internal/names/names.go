@@ -1,0 +1,172 @@
+// Package names gives each host that an agent may reach a loopback address of its own, by which the gate knows the host
+// again when the agent connects to it. An address is never given to another name, also not after a restart: SSH would
+// reach another host than it asked for.
+package names
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"fleet/schemas/audit"
+)
+
+// Range is where the addresses lie. The first ones are for the agent's interface.
+var Range = netip.MustParsePrefix("127.64.0.0/10")
+
+const (
+	// first is the offset of the first address that is given out.
+	first = 256
+
+	// maxRule bounds the names for one rule. An exact rule has one; below a wildcard, names can carry data out.
+	maxRule = 1000
+
+	// maxAll bounds the names of an agent.
+	maxAll = 1 << 16
+
+	// A rule may have burst new names at once, and then one every pause.
+	burst = 100
+	pause = time.Second
+)
+
+// ErrTooMany tells that a rule, or the agent, has as many names as it may, or has new ones too fast.
+var ErrTooMany = errors.New("too many new names")
+
+// Table holds names and addresses. Each line of its file is an address, a name and a rule, with tabs between.
+type Table struct {
+	mu     sync.Mutex
+	file   *os.File
+	byName map[string]netip.Addr
+	byAddr map[netip.Addr]string
+	rules  map[string]*rule
+	next   netip.Addr
+	now    func() time.Time
+}
+
+type rule struct {
+	names int
+	free  time.Time // when all of the burst is there again
+}
+
+// Open reads the table at path or makes an empty one. A last line that was not written to its end is taken away.
+func Open(path string) (*Table, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{
+		file: f, byName: map[string]netip.Addr{}, byAddr: map[netip.Addr]string{}, rules: map[string]*rule{},
+		next: at(first), now: time.Now,
+	}
+	if err := t.load(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w; stop the agent, remove the file, and start the agent again", path, err)
+	}
+	return t, nil
+}
+
+func at(offset uint32) netip.Addr {
+	b := Range.Addr().As4()
+	return netip.AddrFrom4([4]byte{b[0], b[1] + byte(offset>>16), byte(offset >> 8), byte(offset)})
+}
+
+func (t *Table) load() error {
+	r := bufio.NewReader(t.file)
+	var whole int64
+	for n := 1; ; n++ {
+		line, err := r.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return t.file.Truncate(whole)
+		}
+		if err != nil {
+			return err
+		}
+		whole += int64(len(line))
+		if err := t.parse(strings.TrimSuffix(line, "\n")); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+}
+
+func (t *Table) parse(line string) error {
+	parts := strings.Split(line, "\t")
+	if len(parts) != 3 {
+		return errors.New("must be an address, a name and a rule")
+	}
+	a, err := netip.ParseAddr(parts[0])
+	if err != nil || !Range.Contains(a) {
+		return fmt.Errorf("address must lie in %s", Range)
+	}
+	if t.byAddr[a] != "" || t.byName[parts[1]].IsValid() {
+		return errors.New("address or name is there twice")
+	}
+	t.set(a, parts[1], parts[2])
+	return nil
+}
+
+func (t *Table) set(a netip.Addr, name, by string) {
+	t.byName[name], t.byAddr[a] = a, name
+	t.rule(by).names++
+	if !a.Less(t.next) {
+		t.next = a.Next()
+	}
+}
+
+func (t *Table) rule(name string) *rule {
+	r := t.rules[name]
+	if r == nil {
+		r = new(rule)
+		t.rules[name] = r
+	}
+	return r
+}
+
+// Address returns the address of a name in canonical form that the named rule allows; it gives it one if it has none.
+// The error is ErrTooMany, or that of the file.
+func (t *Table) Address(name, by string) (netip.Addr, error) {
+	by = audit.Text(by)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a, ok := t.byName[name]; ok {
+		return a, nil
+	}
+	r := t.rule(by)
+	if len(t.byName) >= maxAll || r.names >= maxRule || !r.take(t.now()) {
+		return netip.Addr{}, ErrTooMany
+	}
+	a := t.next
+	if _, err := fmt.Fprintf(t.file, "%s\t%s\t%s\n", a, name, by); err != nil {
+		return netip.Addr{}, err
+	}
+	t.set(a, name, by)
+	return a, nil
+}
+
+// take takes one of the burst, each of which comes back after a pause.
+func (r *rule) take(now time.Time) bool {
+	if r.free.Before(now) {
+		r.free = now
+	}
+	if r.free.Sub(now) > (burst-1)*pause {
+		return false
+	}
+	r.free = r.free.Add(pause)
+	return true
+}
+
+// Name returns the name that has an address.
+func (t *Table) Name(a netip.Addr) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	name, ok := t.byAddr[a]
+	return name, ok
+}
+
+// Close closes the file.
+func (t *Table) Close() error { return t.file.Close() }
