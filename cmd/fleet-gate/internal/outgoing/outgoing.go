@@ -1,0 +1,315 @@
+// Package outgoing makes the gate's own connections: it looks a name up once, asks the policy about every address, and
+// connects to one of those that it allows and to nothing else. A name that leads to another address a moment later
+// changes nothing.
+package outgoing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"fleet/cmd/fleet-gate/internal/judge"
+	"fleet/schemas/policy"
+)
+
+const (
+	// lookupTime bounds a look-up, dialTime all attempts to connect, one after the other by stagger.
+	lookupTime = 5 * time.Second
+	dialTime   = 10 * time.Second
+	stagger    = 300 * time.Millisecond // RFC 8305 proposes 250 ms
+
+	// maxAddrs bounds the addresses of a host that are looked at.
+	maxAddrs = 16
+
+	// keep is how long an answer is used again, keepFailed a failure, so that nobody can make a storm of questions.
+	keep, keepFailed = 30 * time.Second, 2 * time.Second
+	maxKept          = 4096
+
+	// keepOwn is how long this machine's own addresses are believed.
+	keepOwn = 10 * time.Second
+)
+
+// Dialer connects to hosts.
+type Dialer struct {
+	judge    *judge.Judge
+	lookup   func(ctx context.Context, name string) ([]netip.Addr, error)
+	upstream *policy.Upstream
+
+	mu    sync.Mutex
+	kept  map[string]*answer
+	own   map[netip.Addr]bool
+	ownAt time.Time
+}
+
+type answer struct {
+	done  chan struct{}
+	addrs []netip.Addr
+	err   error
+	until time.Time // zero until it is there
+}
+
+// Options of New.
+type Options struct {
+	DNS      string           // resolver, ADDRESS:PORT; "" is that of the host
+	Upstream *policy.Upstream // proxy for all connections
+}
+
+// New makes a dialer.
+func New(j *judge.Judge, o Options) *Dialer {
+	r := &net.Resolver{PreferGo: true}
+	if o.DNS != "" {
+		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, o.DNS)
+		}
+	}
+	return &Dialer{
+		judge: j, upstream: o.Upstream, kept: map[string]*answer{},
+		lookup: func(ctx context.Context, name string) ([]netip.Addr, error) {
+			// The dot keeps the search list of the host out.
+			return r.LookupNetIP(ctx, "ip", name+".")
+		},
+	}
+}
+
+// Target is a host whose addresses have been looked up and allowed.
+type Target struct {
+	Host  string // in canonical form
+	Port  uint16
+	Addrs []netip.Addr // none where the upstream proxy looks the name up
+}
+
+// Resolve looks a host in canonical form up, which the policy has allowed. The error is a *judge.Refusal; of several
+// reasons for several addresses it has the last.
+func (d *Dialer) Resolve(ctx context.Context, host string, port uint16) (*Target, error) {
+	t := &Target{Host: host, Port: port}
+	if d.upstream != nil && d.upstream.Resolves {
+		return t, nil
+	}
+	addrs, err := d.addresses(ctx, host)
+	if err != nil {
+		return nil, &judge.Refusal{Reason: judge.NoAddress, Text: host + " could not be looked up: " + reason(err)}
+	}
+	var refusal *judge.Refusal
+	for _, a := range addrs[:min(len(addrs), maxAddrs)] {
+		if r := d.check(host, a.Unmap(), port); r != nil {
+			refusal = r
+			continue
+		}
+		t.Addrs = append(t.Addrs, a.Unmap())
+	}
+	if len(t.Addrs) == 0 {
+		if refusal == nil {
+			refusal = &judge.Refusal{Reason: judge.NoAddress, Text: host + " has no address"}
+		}
+		return nil, refusal
+	}
+	return t, nil
+}
+
+// reason leaves out the resolver's address, which is none of the agent's business.
+func reason(err error) string {
+	var e *net.DNSError
+	if errors.As(err, &e) && e.IsNotFound {
+		return "no such host"
+	}
+	return "the resolver does not answer"
+}
+
+func (d *Dialer) check(host string, a netip.Addr, port uint16) *judge.Refusal {
+	q := dial(host, a, port)
+	if decision := d.judge.Decide(q); !decision.Allow {
+		return judge.Refuse(decision, q)
+	}
+	if policy.Classify(a) == policy.Public && d.isOwn(a) {
+		return &judge.Refusal{
+			Reason: judge.OwnAddress, Address: a.String(),
+			Text: host + " leads to this machine's own address, which no agent may reach",
+		}
+	}
+	return nil
+}
+
+func dial(host string, a netip.Addr, port uint16) policy.Request {
+	return policy.Request{Kind: policy.KindDial, Host: host, Addr: a, Port: port}
+}
+
+// isOwn tells whether a is on an interface of this machine. When they cannot be read, every address may be one.
+func (d *Dialer) isOwn(a netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.ownAt) > keepOwn {
+		list, err := net.InterfaceAddrs()
+		if err != nil {
+			return true
+		}
+		d.own, d.ownAt = map[netip.Addr]bool{}, time.Now()
+		for _, i := range list {
+			if p, err := netip.ParsePrefix(i.String()); err == nil {
+				d.own[p.Addr().Unmap()] = true
+			}
+		}
+	}
+	return d.own[a]
+}
+
+// addresses returns what a name has, from memory for a while. All who ask at once wait for one look-up.
+func (d *Dialer) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	a, mine := d.find(host)
+	if mine {
+		d.ask(host, a)
+	}
+	select {
+	case <-a.done:
+		return a.addrs, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (d *Dialer) find(host string) (a *answer, mine bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if a := d.kept[host]; a != nil && (a.until.IsZero() || time.Now().Before(a.until)) {
+		return a, false
+	}
+	if len(d.kept) >= maxKept {
+		d.forget()
+	}
+	a = &answer{done: make(chan struct{})}
+	d.kept[host] = a
+	return a, true
+}
+
+// forget drops what is too old, or else everything that is there.
+func (d *Dialer) forget() {
+	now := time.Now()
+	for host, a := range d.kept {
+		if !a.until.IsZero() && now.After(a.until) {
+			delete(d.kept, host)
+		}
+	}
+	if len(d.kept) >= maxKept {
+		clear(d.kept)
+	}
+}
+
+// ask is not bound to the one who asked first: others may wait for the answer too.
+func (d *Dialer) ask(host string, a *answer) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+	defer cancel()
+	addrs, err := d.lookup(ctx, host)
+	d.mu.Lock()
+	a.addrs, a.err, a.until = addrs, err, time.Now().Add(keep)
+	if err != nil {
+		a.until = time.Now().Add(keepFailed)
+	}
+	d.mu.Unlock()
+	close(a.done)
+}
+
+// Dial connects to a target. The error is a *judge.Refusal.
+func (d *Dialer) Dial(ctx context.Context, t *Target) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	var c *net.TCPConn
+	var err error
+	if d.upstream != nil {
+		c, err = d.through(ctx, t)
+	} else {
+		c, err = first(ctx, t.Addrs, t.Port)
+	}
+	if err != nil {
+		return nil, &judge.Refusal{Reason: judge.Unreached, Text: fmt.Sprintf("%s:%d cannot be reached: %v", t.Host, t.Port, cause(err))}
+	}
+	return c, nil
+}
+
+// cause is what is worth to be known: not the gate's own address and port.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+type result struct {
+	c   net.Conn
+	err error
+}
+
+// first tries addresses, each one a while after the one before or when one failed, and keeps the first connection.
+func first(ctx context.Context, addrs []netip.Addr, port uint16) (*net.TCPConn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan result, len(addrs))
+	running, failed := 0, error(nil)
+	for running > 0 || len(addrs) > 0 {
+		var wait <-chan time.Time
+		if len(addrs) > 0 {
+			go func(a netip.Addr) {
+				c, err := dialOne(ctx, a, port)
+				results <- result{c, err}
+			}(addrs[0])
+			running, addrs = running+1, addrs[1:]
+			wait = time.After(stagger)
+		}
+		select {
+		case r := <-results:
+			running--
+			if r.err == nil {
+				go closeLate(results, running)
+				return r.c.(*net.TCPConn), nil
+			}
+			failed = r.err
+		case <-wait:
+		}
+	}
+	return nil, failed
+}
+
+func closeLate(results chan result, n int) {
+	for range n {
+		if r := <-results; r.err == nil {
+			r.c.Close()
+		}
+	}
+}
+
+// dialOne connects to exactly this address.
+func dialOne(ctx context.Context, a netip.Addr, port uint16) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(a, port).String())
+}
+
+// Checks are the questions that have to be allowed as long as a connection to the target is open.
+func (t *Target) Checks(remote net.Addr) []policy.Request {
+	if len(t.Addrs) == 0 {
+		return []policy.Request{{Kind: policy.KindTCP, Host: t.Host, Port: t.Port}}
+	}
+	addr := t.Addrs[0]
+	if r, ok := remote.(*net.TCPAddr); ok {
+		for _, a := range t.Addrs {
+			if a == r.AddrPort().Addr().Unmap() {
+				addr = a
+			}
+		}
+	}
+	return []policy.Request{dial(t.Host, addr, t.Port)}
+}
+
+// String is the first address as the audit has it.
+func (t *Target) String() string {
+	all := make([]string, len(t.Addrs))
+	for i, a := range t.Addrs {
+		all[i] = a.String()
+	}
+	return strings.Join(all, " ")
+}
