@@ -89,14 +89,27 @@ func (m *Matcher) judge(q *Request) Decision {
 		w.request, w.path = true, q.Path
 	}
 	d := w.decide()
-	if a := dialled(q, h); a.IsValid() {
-		if c := Classify(a); c == Never {
-			return Decision{Reason: ReasonForbidden, Rule: d.Rule}
-		} else if c == Local && !w.private && (q.Kind == KindDial || m.mode != Enforce) {
-			return Decision{Reason: ReasonPrivate, Rule: d.Rule}
+	if reason := w.unreachable(dialled(q, h)); reason != "" {
+		if !d.Allow {
+			d.Rule = ""
 		}
+		return Decision{Reason: reason, Rule: d.Rule}
 	}
 	return d
+}
+
+// unreachable tells why the address of a request is refused whatever rules say, "" where it is not or none is known.
+func (w *walk) unreachable(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	switch c := Classify(a); {
+	case c == Never:
+		return ReasonForbidden
+	case c == Local && !w.private && (w.kind == KindDial || w.m.mode != Enforce):
+		return ReasonPrivate // in mode Enforce such an address without a name is refused as one that is not listed
+	}
+	return ""
 }
 
 // dialled returns the address that would be reached, where it is known.
