@@ -53,18 +53,25 @@ func (m *Matcher) Decide(q Request) Decision {
 	if m.mode == Off {
 		d.Reason, d.Rule = ReasonOff, ""
 	}
-	if d.Protocol == "" && q.Kind != KindDNS {
-		d.Protocol = usual(q.Port)
-	}
+	d.Protocol = seen(&q, d.Protocol)
 	return d
 }
 
-// usual returns the protocol of a port that no rule speaks of.
-func usual(port uint16) string {
-	switch port {
-	case 80:
+// seen returns the protocol of what no rule allows: the one that it has shown to be, else that of the rules for the
+// host and port, else the port's usual one.
+func seen(q *Request, listed string) string {
+	switch {
+	case q.Kind == KindDNS:
+		return ""
+	case q.Kind == KindHTTP:
 		return HTTP
-	case 443:
+	case q.Kind == KindTLS, q.Kind == KindHTTPS:
+		return TLS
+	case listed != "":
+		return listed
+	case q.Port == 80:
+		return HTTP
+	case q.Port == 443:
 		return TLS
 	}
 	return Raw

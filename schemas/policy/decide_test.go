@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -41,7 +42,7 @@ func team() policy.Policy {
 		Deny: []policy.Denial{
 			{Name: "deny[0]", Host: "evil.wild.test"},
 			{Name: "deny[1]", Host: "both.test", Ports: web},
-			{Name: "deny[2]", Host: "hub.test", Ports: web, Paths: []string{"/evil/*", "/admin"}},
+			{Name: "deny[2]", Host: "hub.test", Ports: web, Paths: []string{"/evil/*", "/admin", "/tail/"}},
 			{Name: "deny[3]", Host: "hub.test", Ports: web, Methods: []string{"DELETE"}},
 			{Name: "deny[4]", Host: "*.closed.wild.test", Ports: []int{25}},
 		},
@@ -207,6 +208,8 @@ func TestDecide(t *testing.T) {
 		{"J1 denied in other case", "https hub.test:443 POST /Evil/x", "denied deny[2]"},
 		{"J1 denied encoded", "https hub.test:443 POST /%65vil/x", "denied deny[2]"},
 		{"J1 denied with slash", "https hub.test:443 GET /ADMIN/", "denied deny[2]"},
+		{"J1 denied without slash", "https hub.test:443 GET /tail", "denied deny[2]"},
+		{"J1 denied as it stands", "https hub.test:443 GET /tail/", "denied deny[2]"},
 		{"J1 denied method", "https hub.test:443 DELETE /x", "denied deny[3]"},
 		{"J1 ambiguous", "https hub.test:443 GET /x/../evil/x", "bad-path"},
 		{"J1 else", "https hub.test:443 GET /good", "allow allow[7] tls inspect"},
@@ -267,6 +270,14 @@ func TestModes(t *testing.T) {
 			t.Errorf("off: %q: got %+v, want %q", c.ask, got, want)
 		}
 	}
+	for q, want := range map[string]string{
+		"connect other.test:443": policy.TLS, "tcp other.test:80": policy.HTTP, "tcp other.test:22": policy.Raw,
+		"tls origin.test:80": policy.TLS, "dns other.test": "",
+	} {
+		if d := m.In(policy.Report).Decide(ask(t, q)); d.Protocol != want || !d.Reported {
+			t.Errorf("report: %q: got %+v, want %q", q, d, want)
+		}
+	}
 	if m.Decide(ask(t, "connect other.test:443")).Allow {
 		t.Error("the matcher that another one was made of has changed")
 	}
@@ -302,6 +313,28 @@ func TestLimitsMerge(t *testing.T) {
 	}
 }
 
+// A request that several rules allow is decided by the one with the most specific path, in either order.
+func TestMostSpecificPathNamesTheRule(t *testing.T) {
+	for _, order := range [][]string{{"/*", "/a/*", "/a/b"}, {"/a/b", "/a/*", "/*"}} {
+		p := team()
+		for _, path := range order {
+			p.Allow = append(p.Allow, policy.Rule{
+				Name: path, Host: "new.test", Ports: []int{443}, Protocol: policy.TLS, Paths: []string{path},
+				Private: path == order[0],
+			})
+		}
+		m := compile(t, p)
+		for path, want := range map[string]string{"/": "/*", "/b/c": "/*", "/a/c/d": "/a/*", "/a/b": "/a/b", "/a/b/": "/a/*"} {
+			if d := m.Decide(ask(t, "https new.test:443 GET "+path)); d.Rule != want {
+				t.Errorf("%v: %s is decided by %q", order, path, d.Rule)
+			}
+		}
+		if d := m.Decide(ask(t, "dial new.test:443 10.0.0.1")); !d.Allow { // private is the host's, whichever rule says it
+			t.Errorf("%v: %+v", order, d)
+		}
+	}
+}
+
 // A denial of paths cannot be held to where nobody reads them.
 func TestRawIsNotReadable(t *testing.T) {
 	p := team()
@@ -322,7 +355,7 @@ func TestHelp(t *testing.T) {
 		q := ask(t, s)
 		for _, mode := range []string{policy.Enforce, policy.Report, policy.Off} {
 			h := m.In(mode).Decide(q).Help(q)
-			if len(h) > 1000 || strings.ContainsAny(h, "\x1b\n\xff") || h == "" {
+			if len(h) > 1000 || !utf8.ValidString(h) || strings.ContainsAny(h, "\x1b\n") || h == "" {
 				t.Errorf("%.60q: %q", s, h)
 			}
 		}

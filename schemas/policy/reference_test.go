@@ -296,7 +296,7 @@ func FuzzDecide(f *testing.F) {
 func TestDecideAsReference(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, 200)
-	for range 2000 {
+	for range 5000 {
 		for i := range b {
 			b[i] = byte(r.Uint32())
 		}
