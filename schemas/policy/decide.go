@@ -215,11 +215,12 @@ func (w *walk) canonical() bool {
 }
 
 func (w *walk) allow(g *group, child int) Decision {
-	d := Decision{Protocol: g.protocol, Inspect: w.inspect, Path: w.path}
-	w.private = g.private
-	switch {
-	case child > MaxChild:
+	if child > MaxChild {
 		return Decision{Reason: ReasonLongName, Rule: g.first.name}
+	}
+	w.private = g.private
+	d := Decision{Protocol: g.protocol, Inspect: w.inspect, Path: w.path}
+	switch {
 	case w.inspect && g.protocol == Raw:
 		return Decision{Reason: ReasonUnreadable, Rule: g.first.name}
 	case !fits(w.kind, g.protocol):
