@@ -37,6 +37,7 @@ func team() policy.Policy {
 			},
 			{Name: "allow[8]", Host: "xn--bcher-kva.test", Ports: web, Protocol: policy.TLS},
 			{Name: "allow[9]", Host: "both.test", Ports: web, Protocol: policy.TLS},
+			{Name: "allow[11]", Host: "cap.test", Ports: web, Protocol: policy.TLS, Limits: &policy.Limits{BytesUpPerDay: 9}},
 			{Name: "allow[10]", Host: "fd00::5", Ports: []int{22}, Protocol: policy.Raw, Private: true},
 		},
 		Deny: []policy.Denial{
@@ -293,9 +294,14 @@ func TestDecisionSaysWhatToPassOn(t *testing.T) {
 			t.Errorf("%s: got %+v, want %q", ask1, d, want)
 		}
 	}
-	want := policy.Limits{RequestsPerDay: 100, BytesUpPerDay: 1 << 20}
-	if d := cmp.Diff(want, m.Decide(ask(t, "connect hub.test:443")).Limits); d != "" {
-		t.Error(d)
+	for ask1, want := range map[string]policy.Limits{
+		"https hub.test:443 GET /x": {RequestsPerDay: 100, BytesUpPerDay: 1 << 20},
+		"connect hub.test:443":      {}, // its requests have them
+		"connect cap.test:443":      {BytesUpPerDay: 9},
+	} {
+		if d := cmp.Diff(want, m.Decide(ask(t, ask1)).Limits); d != "" {
+			t.Errorf("%s: %s", ask1, d)
+		}
 	}
 }
 
@@ -358,6 +364,20 @@ func TestHelp(t *testing.T) {
 			if len(h) > 1000 || !utf8.ValidString(h) || strings.ContainsAny(h, "\x1b\n") || h == "" {
 				t.Errorf("%.60q: %q", s, h)
 			}
+		}
+	}
+	for reason, what := range map[string]string{
+		policy.ReasonHost: "allow list", policy.ReasonAddress: "the host's name", policy.ReasonPort: "other ports",
+		policy.ReasonProtocol: "another protocol", policy.ReasonMethod: "method GET", policy.ReasonPath: "path /a",
+		policy.ReasonDenied: "by deny[0]", policy.ReasonLongName: "63 characters", policy.ReasonUnreadable: "is raw",
+		policy.ReasonBadRequest: "cannot be", policy.ReasonBadHost: "DNS name", policy.ReasonBadPort: "65535",
+		policy.ReasonBadMethod: "upper case", policy.ReasonBadPath: "dot segments", policy.ReasonPrivate: "private true",
+		policy.ReasonForbidden: "no agent",
+	} {
+		q := policy.Request{Kind: policy.KindHTTPS, Host: "a.test", Port: 443, Method: "GET", Path: "/a"}
+		h := policy.Decision{Reason: reason, Rule: "deny[0]"}.Help(q)
+		if !strings.HasPrefix(h, "a.test:443 is ") || !strings.Contains(h, what) {
+			t.Errorf("%s: %q", reason, h)
 		}
 	}
 	q := ask(t, "connect other.test:443")

@@ -70,7 +70,7 @@ func malformed(reason string) string {
 	case ReasonBadPath:
 		return ErrPath.Error()
 	}
-	return "the request is not one that can be decided on"
+	return "it is a request that cannot be decided on"
 }
 
 // where names what was asked for.
