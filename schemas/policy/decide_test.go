@@ -45,6 +45,7 @@ func team() policy.Policy {
 			{Name: "deny[1]", Host: "both.test", Ports: web},
 			{Name: "deny[2]", Host: "hub.test", Ports: web, Paths: []string{"/evil/*", "/admin", "/tail/"}},
 			{Name: "deny[3]", Host: "hub.test", Ports: web, Methods: []string{"DELETE"}},
+			{Name: "deny[5]", Host: "only.test", Ports: []int{22}, Paths: []string{"/a"}},
 			{Name: "deny[4]", Host: "*.closed.wild.test", Ports: []int{25}},
 		},
 	}
