@@ -290,9 +290,27 @@ func TestDecisionSaysWhatToPassOn(t *testing.T) {
 	for ask1, want := range map[string]string{
 		"https api.wild.test:443 GET /repos/me/%7ea%2Db%c3%bc?x=%7e": "/repos/me/~a-b%C3%BC?x=%7e",
 		"http origin.test:80 GET /%7ea;b//c?d":                       "/%7ea;b//c?d", // no rule looks at it
+		"https hub.test:443 GET /%65vil/x":                           "/evil/x",      // denied
+		"https hub.test:443 DELETE /%61":                             "/a",           // a rule for another path has looked at it
+		"https api.wild.test:443 GET /%61":                           "/a",           // not listed
+		"http origin.test:443 GET /a;b":                              "/a;b",         // another protocol
+		"http other.test:80 GET /a;b":                                "/a;b",
 	} {
-		if d := m.Decide(ask(t, ask1)); d.Path != want || !d.Allow {
+		if d := m.In(policy.Report).Decide(ask(t, ask1)); d.Path != want || !d.Allow {
 			t.Errorf("%s: got %+v, want %q", ask1, d, want)
+		}
+	}
+	for ask1, want := range map[string]bool{
+		"connect hub.test:443":    true,
+		"tls api.wild.test:443":   true,
+		"connect both.test:443":   false,
+		"tcp git.wild.test:22":    false,
+		"connect only.test:22":    false, // nothing says that it speaks HTTP
+		"connect only.test:443":   false,
+		"connect origin.test:443": false,
+	} {
+		if d := m.In(policy.Report).Decide(ask(t, ask1)); d.Inspect != want {
+			t.Errorf("%s: got %+v", ask1, d)
 		}
 	}
 	for ask1, want := range map[string]policy.Limits{
