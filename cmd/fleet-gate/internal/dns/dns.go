@@ -161,7 +161,7 @@ func (s *Server) decide(q dnsmessage.Question) reply {
 	}
 	a, err := s.names.Address(h.Name, d.Rule)
 	if errors.Is(err, names.ErrTooMany) {
-		r := &judge.Refusal{Reason: judge.TooMany, Rule: d.Rule, Text: TooMany(h.Name, d.Rule)}
+		r := judge.TooManyNames(h.Name, d.Rule)
 		c.Deny(r)
 		return reply{code: dnsmessage.RCodeNameError, text: r.Text}
 	}
@@ -172,11 +172,6 @@ func (s *Server) decide(q dnsmessage.Question) reply {
 		return reply{} // the name has nothing else: no IPv6, no keys for an encrypted ClientHello
 	}
 	return reply{addr: a}
-}
-
-// TooMany says what an agent and its operator can do about names.ErrTooMany.
-func TooMany(name, rule string) string {
-	return name + " is refused: too many names for " + rule + " are new; ask again in a minute, or the operator lists the name itself"
 }
 
 // record writes the record of an allowed name, once in a while, and reports whether there is one.

@@ -4,6 +4,8 @@ package judge
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +56,16 @@ func (j *Judge) Replace(m *policy.Matcher) (cut int) {
 		w.cut()
 	}
 	return len(ended)
+}
+
+// CutAll ends everything that is open.
+func (j *Judge) CutAll() {
+	j.mu.Lock()
+	all := slices.Collect(maps.Keys(j.open))
+	j.mu.Unlock()
+	for _, w := range all {
+		w.cut()
+	}
 }
 
 // Watch is something open that a new policy may end.
@@ -186,3 +198,9 @@ func Refuse(d policy.Decision, q policy.Request) *Refusal {
 
 // Error makes a Refusal pass through code that knows errors only.
 func (r *Refusal) Error() string { return fmt.Sprintf("%s: %s", r.Reason, r.Text) }
+
+// TooManyNames is the Refusal of a name that package names has no address for.
+func TooManyNames(name, rule string) *Refusal {
+	return &Refusal{Reason: TooMany, Rule: rule, Text: name + " is refused: too many names for " + rule +
+		" are new; ask again in a minute, or the operator lists the name itself"}
+}

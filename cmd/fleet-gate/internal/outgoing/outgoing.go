@@ -36,14 +36,14 @@ const (
 
 // Dialer connects to hosts.
 type Dialer struct {
-	judge    *judge.Judge
+	judge *judge.Judge
+
+	mu       sync.Mutex
 	lookup   func(ctx context.Context, name string) ([]netip.Addr, error)
 	upstream *policy.Upstream
-
-	mu    sync.Mutex
-	kept  map[string]*answer
-	own   map[netip.Addr]bool
-	ownAt time.Time
+	kept     map[string]*answer
+	own      map[netip.Addr]bool
+	ownAt    time.Time
 }
 
 type answer struct {
@@ -61,19 +61,32 @@ type Options struct {
 
 // New makes a dialer.
 func New(j *judge.Judge, o Options) *Dialer {
+	d := &Dialer{judge: j}
+	d.Configure(o)
+	return d
+}
+
+// Configure puts other options in force, for connections that are made from now on.
+func (d *Dialer) Configure(o Options) {
 	r := &net.Resolver{PreferGo: true}
 	if o.DNS != "" {
 		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, o.DNS)
 		}
 	}
-	return &Dialer{
-		judge: j, upstream: o.Upstream, kept: map[string]*answer{},
-		lookup: func(ctx context.Context, name string) ([]netip.Addr, error) {
-			// The dot keeps the search list of the host out.
-			return r.LookupNetIP(ctx, "ip", name+".")
-		},
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.upstream, d.kept = o.Upstream, map[string]*answer{}
+	d.lookup = func(ctx context.Context, name string) ([]netip.Addr, error) {
+		// The dot keeps the search list of the host out.
+		return r.LookupNetIP(ctx, "ip", name+".")
 	}
+}
+
+func (d *Dialer) proxy() *policy.Upstream {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.upstream
 }
 
 // Target is a host whose addresses have been looked up and allowed.
@@ -87,7 +100,7 @@ type Target struct {
 // reasons for several addresses it has the last.
 func (d *Dialer) Resolve(ctx context.Context, host string, port uint16) (*Target, error) {
 	t := &Target{Host: host, Port: port}
-	if d.upstream != nil && d.upstream.Resolves {
+	if up := d.proxy(); up != nil && up.Resolves {
 		return t, nil
 	}
 	addrs, err := d.addresses(ctx, host)
@@ -205,7 +218,10 @@ func (d *Dialer) forget() {
 func (d *Dialer) ask(host string, a *answer) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
 	defer cancel()
-	addrs, err := d.lookup(ctx, host)
+	d.mu.Lock()
+	lookup := d.lookup
+	d.mu.Unlock()
+	addrs, err := lookup(ctx, host)
 	d.mu.Lock()
 	a.addrs, a.err, a.until = addrs, err, time.Now().Add(keep)
 	if err != nil {
@@ -221,8 +237,8 @@ func (d *Dialer) Dial(ctx context.Context, t *Target) (*net.TCPConn, error) {
 	defer cancel()
 	var c *net.TCPConn
 	var err error
-	if d.upstream != nil {
-		c, err = d.through(ctx, t)
+	if up := d.proxy(); up != nil {
+		c, err = d.through(ctx, up, t)
 	} else {
 		c, err = first(ctx, t.Addrs, t.Port)
 	}

@@ -8,15 +8,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fleet/schemas/policy"
 )
 
 // maxAnswer bounds the head of an upstream proxy's answer.
 const maxAnswer = 8 << 10
 
 // through connects by the upstream proxy, to the checked addresses one after the other, or to the name.
-func (d *Dialer) through(ctx context.Context, t *Target) (*net.TCPConn, error) {
+func (d *Dialer) through(ctx context.Context, up *policy.Upstream, t *Target) (*net.TCPConn, error) {
 	hosts := []string{t.Host}
-	if !d.upstream.Resolves {
+	if !up.Resolves {
 		hosts = hosts[:0]
 		for _, a := range t.Addrs {
 			hosts = append(hosts, a.String())
@@ -24,7 +26,7 @@ func (d *Dialer) through(ctx context.Context, t *Target) (*net.TCPConn, error) {
 	}
 	var last error
 	for _, host := range hosts {
-		c, err := d.connect(ctx, net.JoinHostPort(host, strconv.Itoa(int(t.Port))))
+		c, err := d.connect(ctx, up, net.JoinHostPort(host, strconv.Itoa(int(t.Port))))
 		if err == nil {
 			return c, nil
 		}
@@ -34,15 +36,15 @@ func (d *Dialer) through(ctx context.Context, t *Target) (*net.TCPConn, error) {
 }
 
 // connect makes a tunnel to target, by an address of the upstream that nobody but the operator chose.
-func (d *Dialer) connect(ctx context.Context, target string) (*net.TCPConn, error) {
-	addrs, err := d.addresses(ctx, d.upstream.Host)
+func (d *Dialer) connect(ctx context.Context, up *policy.Upstream, target string) (*net.TCPConn, error) {
+	addrs, err := d.addresses(ctx, up.Host)
 	if err != nil {
 		return nil, errors.New(reason(err))
 	}
 	if len(addrs) == 0 {
 		return nil, errors.New("has no address")
 	}
-	c, err := first(ctx, addrs[:min(len(addrs), maxAddrs)], uint16(d.upstream.Port))
+	c, err := first(ctx, addrs[:min(len(addrs), maxAddrs)], uint16(up.Port))
 	if err != nil {
 		return nil, err
 	}

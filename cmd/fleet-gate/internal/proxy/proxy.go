@@ -1,0 +1,269 @@
+// Package proxy serves an agent's connections: HTTP proxy requests and CONNECT on one port, and what the kernel
+// redirected on another. Nothing goes out that the policy has not allowed under the name that the other side will see.
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fleet/cmd/fleet-gate/internal/judge"
+	"fleet/cmd/fleet-gate/internal/names"
+	"fleet/cmd/fleet-gate/internal/outgoing"
+	"fleet/schemas/policy"
+)
+
+const (
+	// headTime bounds the wait for a request's head and for a ClientHello, also when they come byte by byte.
+	headTime = 20 * time.Second
+
+	// keepAlive is how long a connection waits for its next request, bodyTime for the next bytes of a body.
+	keepAlive = 2 * time.Minute
+	bodyTime  = 5 * time.Minute
+
+	// answerTime bounds the wait for the head of a host's answer. Some work long before they answer.
+	answerTime = 15 * time.Minute
+
+	readBuffer  = 4 << 10
+	writeBuffer = 16 << 10
+)
+
+// Options of New.
+type Options struct {
+	Judge  *judge.Judge
+	Names  *names.Table
+	Dialer *outgoing.Dialer
+	Idle   time.Duration // of tunnels
+}
+
+// Proxy serves connections.
+type Proxy struct {
+	Options
+	transport *http.Transport
+	original  func(*net.TCPConn) (netip.AddrPort, error)
+}
+
+// New makes a proxy.
+func New(o Options) *Proxy {
+	p := &Proxy{Options: o, original: originalDestination}
+	p.transport = &http.Transport{
+		DialContext:           p.dial,
+		DisableCompression:    true,
+		MaxIdleConnsPerHost:   16,
+		MaxIdleConns:          64,
+		IdleConnTimeout:       time.Minute,
+		ResponseHeaderTimeout: answerTime,
+		WriteBufferSize:       readBuffer,
+		ReadBufferSize:        writeBuffer,
+	}
+	return p
+}
+
+// Replaced is called after a new policy is in force: connections that are kept for later requests were checked by
+// the old one.
+func (p *Proxy) Replaced() { p.transport.CloseIdleConnections() }
+
+// session is one connection of the agent.
+type session struct {
+	p    *Proxy
+	c    *net.TCPConn
+	r    *bufio.Reader
+	n    int64
+	done func()
+
+	// The only target of its requests, where the connection came to one. "" on the proxy's port.
+	host string
+	port uint16
+}
+
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+
+func (p *Proxy) session(c *net.TCPConn, done func()) *session {
+	r := readers.Get().(*bufio.Reader)
+	r.Reset(c)
+	return &session{p: p, c: c, r: r, n: p.Judge.Number(), done: done}
+}
+
+// end closes the connection. Nobody reads from it any more.
+func (s *session) end() {
+	s.c.Close()
+	s.release()
+	s.done()
+}
+
+// release gives the reader back.
+func (s *session) release() {
+	s.r.Reset(nil)
+	readers.Put(s.r)
+	s.r = nil
+}
+
+// Requests serves a connection to the proxy's port.
+func (p *Proxy) Requests(c *net.TCPConn, done func()) { p.session(c, done).serveHTTP() }
+
+// Redirected serves a connection that the kernel redirected.
+func (p *Proxy) Redirected(c *net.TCPConn, done func()) {
+	s := p.session(c, done)
+	q, refusal := s.target()
+	d := policy.Decision{Protocol: guess(q.Port)}
+	if refusal == nil {
+		d = p.Judge.Decide(q)
+		refusal = usable(d, q)
+	}
+	if refusal == nil {
+		refusal = s.admit(q.Host, d)
+	}
+	if refusal != nil {
+		p.Judge.Case(s.n, q).Deny(refusal)
+		s.refuseUnasked(guess(q.Port), refusal)
+		return
+	}
+	s.host, s.port = q.Host, q.Port
+	switch d.Protocol {
+	case policy.HTTP:
+		s.serveHTTP()
+	case policy.TLS:
+		s.tunnelTLS(q, d)
+	default:
+		s.tunnelRaw(q, d, nil)
+	}
+}
+
+// guess is what a client speaks on a port that no rule names.
+func guess(port uint16) string {
+	switch port {
+	case 80:
+		return policy.HTTP
+	case 443:
+		return policy.TLS
+	}
+	return policy.Raw
+}
+
+// target finds out where the agent wanted to go.
+func (s *session) target() (policy.Request, *judge.Refusal) {
+	q := policy.Request{Kind: policy.KindTCP}
+	to, err := s.p.original(s.c)
+	if err != nil || to == s.c.LocalAddr().(*net.TCPAddr).AddrPort() {
+		return q, &judge.Refusal{Reason: judge.Direct, Text: "this port is only for connections that are redirected to it"}
+	}
+	q.Port = to.Port()
+	name, ok := s.p.Names.Name(to.Addr())
+	switch {
+	case ok:
+		q.Host = name
+	case names.Range.Contains(to.Addr()):
+		q.Addr = to.Addr()
+		return q, &judge.Refusal{
+			Reason: policy.ReasonAddress,
+			Text:   to.Addr().String() + " is no address that a name has; look the host's name up first",
+		}
+	default:
+		q.Host = to.Addr().String()
+	}
+	return q, nil
+}
+
+// originalDestination asks the kernel where a redirected connection went (netfilter's SO_ORIGINAL_DST). The answer is a
+// sockaddr_in, which fits in the structure that package unix has for another option.
+func originalDestination(c *net.TCPConn) (to netip.AddrPort, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return to, err
+	}
+	if failed := raw.Control(func(fd uintptr) {
+		var m *unix.IPv6Mreq
+		if m, err = unix.GetsockoptIPv6Mreq(int(fd), unix.SOL_IP, unix.SO_ORIGINAL_DST); err == nil {
+			b := m.Multiaddr
+			to = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:8])), uint16(b[2])<<8|uint16(b[3]))
+		}
+	}); failed != nil {
+		return to, failed
+	}
+	return to, err
+}
+
+// usable makes a refusal of a decision that does not allow, or whose conditions cannot be kept.
+func usable(d policy.Decision, q policy.Request) *judge.Refusal {
+	switch {
+	case !d.Allow:
+		return judge.Refuse(d, q)
+	case d.Inspect && d.Protocol == policy.TLS:
+		return &judge.Refusal{
+			Reason: judge.Uninspect, Rule: d.Rule,
+			Text: q.Host + " has rules with methods or paths, which cannot be seen inside TLS; the operator lists the host without them",
+		}
+	}
+	return nil
+}
+
+// admit counts the names that an agent uses: what is not looked up by DNS is bounded as what is.
+func (s *session) admit(host string, d policy.Decision) *judge.Refusal {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	_, err := s.p.Names.Address(host, d.Rule)
+	if errors.Is(err, names.ErrTooMany) {
+		return judge.TooManyNames(host, d.Rule)
+	}
+	if err != nil {
+		return &judge.Refusal{Reason: judge.Unrecorded, Text: "the gate cannot write its state; the operator looks at its disk"}
+	}
+	return nil
+}
+
+// dial connects for the transport. What it returns is closed when a new policy does not allow its address.
+func (p *Proxy) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	t, err := p.Dialer.Resolve(ctx, host, uint16(port))
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.Dialer.Dial(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	w, ok := p.Judge.Watch(func() { c.Close() }, t.Checks(c.RemoteAddr())...)
+	if !ok {
+		c.Close()
+		return nil, errReplaced
+	}
+	return &watched{TCPConn: c, watch: w}, nil
+}
+
+var errReplaced = &judge.Refusal{Reason: policy.ReasonHost, Text: "the policy has just changed and does not allow it any more"}
+
+// watched is a connection of the transport.
+type watched struct {
+	*net.TCPConn
+	watch *judge.Watch
+}
+
+func (w *watched) Close() error {
+	w.watch.Done()
+	return w.TCPConn.Close()
+}
+
+// refusal returns the Refusal in an error of a connection.
+func refusal(err error) *judge.Refusal {
+	var r *judge.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &judge.Refusal{Reason: judge.Unreached, Text: "the host broke the connection or its answer is no HTTP"}
+}
