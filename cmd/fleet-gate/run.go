@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"fleet/cmd/fleet-gate/internal/audit"
+	"fleet/cmd/fleet-gate/internal/listen"
+)
+
+const (
+	// drainTime is how long connections may go on after SIGTERM, endTime how long their last records may take then.
+	drainTime = 10 * time.Second
+	endTime   = 2 * time.Second
+
+	// A connection has two descriptors, and four more while it is spliced; reserved are those of the gate itself.
+	perConnection, reserved = 3, 64
+	maxConnections          = 16 << 10
+)
+
+// options are the command line.
+type options struct {
+	policy, state, journal string
+	ports                  listen.Ports
+	idle, tunnelIdle       time.Duration
+}
+
+func parse(args []string, stderr io.Writer) (o options, err error) {
+	f := flag.NewFlagSet("fleet-gate", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.policy, "policy", "", "policy `file` (egress.json); read again on SIGHUP")
+	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses")
+	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
+	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
+	f.DurationVar(&o.tunnelIdle, "tunnel-idle", time.Hour, "end a tunnel after so long without a byte; 0: never")
+	dns := f.Uint("dns-port", 53, "`port` of the passed sockets for name service")
+	proxy := f.Uint("proxy-port", 3128, "`port` of the passed socket for proxy requests; every other one is transparent")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case f.NArg() > 0:
+		err = fmt.Errorf("takes no arguments, got %q", f.Arg(0))
+	case o.policy == "":
+		err = errors.New("--policy must name the policy file")
+	case o.state == "":
+		err = errors.New("--state must name a folder; StateDirectory= in the unit gives one")
+	case *dns == 0 || *dns > 65535 || *proxy == 0 || *proxy > 65535 || *dns == *proxy:
+		err = errors.New("--dns-port and --proxy-port must be two ports from 1 to 65535")
+	}
+	o.ports = listen.Ports{DNS: uint16(*dns), Proxy: uint16(*proxy)}
+	return o, err
+}
+
+// run serves until SIGTERM or idle, and returns the exit status: 2 for a wrong command line, 1 for all else.
+func run(args []string, stderr io.Writer) int {
+	log := logrus.New()
+	log.SetOutput(stderr)
+	log.SetFormatter(new(logrus.JSONFormatter))
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		log.Error(err)
+		return 2
+	}
+	g, err := open(o, log)
+	if err != nil {
+		log.Error(err)
+		return 1
+	}
+	defer g.close()
+	return g.serve()
+}
+
+// serve serves and handles signals.
+func (g *gate) serve() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	notify("READY=1\nSTATUS=" + g.status())
+	go func() {
+		for {
+			select {
+			case <-hup:
+				g.reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if g.server.Serve(ctx) {
+		g.log.Info("idle; systemd starts the gate again at the next connection")
+		return 0
+	}
+	notify("STOPPING=1")
+	g.drain()
+	return 0
+}
+
+// drain lets open connections end, then ends them.
+func (g *gate) drain() {
+	g.waitOpen(drainTime)
+	g.judge.CutAll()
+	g.waitOpen(endTime)
+}
+
+func (g *gate) waitOpen(limit time.Duration) {
+	for end := time.Now().Add(limit); g.server.Open() > 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// connections is how many the limit of open files leaves room for.
+func connections() (int, error) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return 0, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	if l.Cur < 4*reserved {
+		return 0, fmt.Errorf("LimitNOFILE= must be at least %d, is %d", 4*reserved, l.Cur)
+	}
+	return int(min((l.Cur-reserved)/perConnection, maxConnections)), nil
+}
+
+func statePath(o options) string { return filepath.Join(o.state, "names") }
