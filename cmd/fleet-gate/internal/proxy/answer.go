@@ -16,8 +16,8 @@ import (
 // lingerTime and lingerBytes bound what is still read after a last answer: closing with bytes unread would take the
 // answer away from the agent.
 const (
-	lingerTime  = time.Second
-	lingerBytes = 256 << 10
+	lingerTime  = 2 * time.Second
+	lingerBytes = 16 << 20
 )
 
 // status is the HTTP status of a refusal. It is never 407, which clients take for a wish for credentials.

@@ -237,7 +237,11 @@ func TestE9EarlyAnswer(t *testing.T) {
 		io.WriteString(w, "too large")
 	}
 	c := g.dial(g.proxy)
-	fmt.Fprintf(c, "POST http://%s/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc", g.at("web.test"))
+	const size = 12 << 20 // more than the buffers on the way hold
+	fmt.Fprintf(c, "POST http://%s/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", g.at("web.test"), size)
+	if _, err := c.Write(make([]byte, size-1)); err != nil {
+		t.Fatal(err)
+	}
 	b, err := io.ReadAll(c)
 	if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 413 ") || !strings.HasSuffix(string(b), "too large") {
 		t.Errorf("got %q, %v", b, err)
