@@ -134,6 +134,12 @@ func start(t testing.TB) *gate {
 	t.Cleanup(func() {
 		g.judge.CutAll()
 		g.px.Replaced()
+		for end := time.Now().Add(5 * time.Second); srv.Open() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("%d connections are never done", srv.Open())
+				return
+			}
+		}
 	})
 	return g
 }

@@ -135,6 +135,50 @@ func TestPipelined(t *testing.T) {
 	}
 }
 
+// EGR-E16, EGR-D4: a tunnel to a port of plain HTTP carries requests to that host only, and no other tunnel.
+func TestE16Tunnel(t *testing.T) {
+	g := start(t)
+	at := g.at("web.test")
+	c, r, resp := g.tunnel(at)
+	if resp.StatusCode != 200 {
+		t.Fatal(resp.Status)
+	}
+	for _, x := range []struct{ line, host, want string }{
+		{"GET /1", at, "200 "},
+		{"GET /2", "tls.test", "403 other-name"},
+		{"GET http://tls.test/", at, "403 other-name"},
+		{"GET http://" + at + "/3", at, "200 "},
+		{"CONNECT " + g.at("raw.test"), at, "400 bad-method"},
+		{"GET /4", at, "200 "},
+	} {
+		fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: %s\r\n\r\n", x.line, x.host)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(x.line, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		if got := fmt.Sprint(resp.StatusCode, " ", resp.Header.Get("X-Fleet-Deny")); got != x.want {
+			t.Errorf("%s, Host %s: got %s", x.line, x.host, got)
+		}
+	}
+}
+
+// EGR-E7, EGR-I1: an agent that says nothing, or half of it, or goes away in the middle, leaves nothing behind.
+func TestE7GoneAway(t *testing.T) {
+	g := start(t)
+	half := "POST http://" + g.at("web.test") + "/ HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"
+	for n := range len(half) {
+		c := g.dial(g.proxy)
+		io.WriteString(c, half[:n])
+		c.Close()
+	}
+	for range 10 {
+		c, _, _ := g.tunnel(g.at("tls.test"))
+		io.WriteString(c, "\x16\x03\x01")
+		c.Close()
+	}
+}
+
 // EGR-E9 of the catalogue: answers of each framing.
 func TestE9Answers(t *testing.T) {
 	g := start(t)
@@ -365,20 +409,26 @@ func TestUnreached(t *testing.T) {
 	}
 }
 
-// Mode report allows, and says what would be denied.
+// EGR-E25: mode report allows and records what would be denied, but not what is unsafe.
 func TestE25Report(t *testing.T) {
 	g := start(t)
-	g.policy.Allow[0].Ports = []int{1}
+	g.policy.Allow[0].Methods = []string{"GET"}
 	g.policy.Mode = policy.Report
 	g.judge.Replace(g.compile())
-	got := g.ask(g.proxy, "GET http://"+g.at("web.test")+"/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-	said := g.said(1)
-	if !strings.HasPrefix(got, "HTTP/1.1 403 ") || !strings.Contains(said, "private-address") {
+	ask := func(url string) string {
+		return g.ask(g.proxy, "POST "+url+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+	}
+	got := ask("http://" + g.at("web.test") + "/x")
+	if said := g.said(2); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasPrefix(said, "decision report web.test method-not-listed\n") {
+		t.Errorf("got %q, records %q", got, said)
+	}
+	got = ask("http://unlisted.test/")
+	if said := g.said(1); !strings.HasPrefix(got, "HTTP/1.1 403 ") || said != "decision deny unlisted.test private-address" {
 		t.Errorf("what is unsafe: got %q, records %q", got, said)
 	}
 }
 
-// benchmarks: a kept connection, one request after the other; and a CONNECT with one byte.
+// BenchmarkForward sends one request after the other over a kept connection; client and origin are counted too.
 func BenchmarkForward(b *testing.B) {
 	g := start(b)
 	g.handler = func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }
@@ -397,6 +447,7 @@ func BenchmarkForward(b *testing.B) {
 	}
 }
 
+// BenchmarkTunnel makes a CONNECT and reads one byte; client and origin are counted too.
 func BenchmarkTunnel(b *testing.B) {
 	g := start(b)
 	line := []byte("CONNECT " + g.at("raw.test") + " HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -92,6 +92,7 @@ func TestI3HalfClose(t *testing.T) {
 
 // Bytes pass unchanged in both directions at once, over changes between reading and splicing.
 func TestBothWaysWithPauses(t *testing.T) {
+	t.Parallel()
 	client, server, tn, end := tunnel(t, time.Minute, "")
 	data := random(3 * burst)
 	send := func(c *net.TCPConn) {
@@ -132,6 +133,7 @@ func TestBothWaysWithPauses(t *testing.T) {
 
 // The idle limit counts both directions together, and is not reached by a slow reader of spliced bytes.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	const idle = 400 * time.Millisecond
 	client, server, _, end := tunnel(t, idle, "")
 	for range 10 {
@@ -152,6 +154,7 @@ func TestIdle(t *testing.T) {
 }
 
 func TestSlowReaderIsNotIdle(t *testing.T) {
+	t.Parallel()
 	const idle = 400 * time.Millisecond
 	client, server, _, end := tunnel(t, idle, "")
 	client.SetReadBuffer(4 << 10)
