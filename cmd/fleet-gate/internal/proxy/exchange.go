@@ -49,18 +49,24 @@ func (x *exchange) run() bool {
 		x.c.End(0, 0, judge.Malformed)
 		return x.fail(&judge.Refusal{Reason: judge.Malformed, Text: "the target cannot be passed on"})
 	}
+	stop := x.watchAgent(cancel)
 	resp, err := x.s.p.transport.RoundTrip(out)
 	if err != nil {
+		stop()
 		x.body.stop()
 		x.body.wait()
 		x.c.End(x.body.n, 0, refusal(err).Reason)
 		return x.fail(refusal(err))
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		stop() // the agent's bytes are read from now on
+	}
 	result := "closed"
 	if err := x.pass(resp); err != nil {
 		result, x.again = "failed", false
 	}
+	stop()
 	if !x.body.ended() {
 		_ = x.s.c.CloseWrite()
 		x.body.stop()

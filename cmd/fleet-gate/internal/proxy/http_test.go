@@ -179,6 +179,40 @@ func TestE7GoneAway(t *testing.T) {
 	}
 }
 
+// EGR-E11 of the catalogue: a host that works for an agent that is gone is let go; one that is slow is waited for.
+func TestE11AgentGone(t *testing.T) {
+	g := start(t)
+	ended := make(chan bool, 1)
+	g.handler = func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+			ended <- true
+		case <-time.After(2 * goneAfter):
+			io.WriteString(w, "late")
+			ended <- false
+		}
+	}
+	request := "GET http://" + g.at("web.test") + "/ HTTP/1.1\r\nHost: x\r\n\r\n"
+	c := g.dial(g.proxy)
+	io.WriteString(c, request)
+	c.Close()
+	if !<-ended {
+		t.Error("the host works on")
+	}
+	c = g.dial(g.proxy)
+	r := bufio.NewReader(c)
+	for range 2 { // the connection can be used again
+		io.WriteString(c, request)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := io.ReadAll(resp.Body); string(b) != "late" || <-ended {
+			t.Errorf("got %q", b)
+		}
+	}
+}
+
 // EGR-E9 of the catalogue: answers of each framing.
 func TestE9Answers(t *testing.T) {
 	g := start(t)
