@@ -23,7 +23,7 @@ perl -MIO::Socket::INET -e 'for (8000 .. 8050) { push @s, IO::Socket::INET->new(
 : >"$FLEET_OWN/rogue"
 while :; do sleep 1000 & sleep 0.05; done 2>/dev/null`
 
-// besieged returns the n-th spec with a good agent and a rogue, both of which it restarts.
+// besieged returns the n-th spec with a good agent and a rogue, both of which it restarts; the rogue's runner is new too.
 func besieged(n int) string {
 	return e2e.Spec(short, fmt.Sprintf(`{
 		harnesses: { rogue: { program: 'bash', headless: ['bash', '-c', '{{prompt}}'], settings: 'none', turnEnd: 'exit' } },
@@ -31,7 +31,7 @@ func besieged(n int) string {
 			good: { limits: { tasks: %[1]d } },
 			rogue: { harness: 'rogue', mode: 'headless', prompt: %[2]q, limits: { tasks: %[1]d, tmp: '64M', disk: '64M' } },
 		},
-	}`, 100+n, rogue))
+	}`, 100+n, fmt.Sprintf("%s\n# %d", rogue, n)))
 }
 
 // B34: whatever a hostile agent does, in whatever phase, a switch, a way back and a rollback come to their end in time,
