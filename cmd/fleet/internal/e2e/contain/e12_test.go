@@ -3,8 +3,10 @@
 package contain
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Services of the host, on every address and socket, and other agents are out of reach.
@@ -48,7 +50,12 @@ func TestEGRE12OwnServer(t *testing.T) {
 	}
 	f.send("begin listen "+ownPort, "u2")
 	f.told("u2", "begin")
-	f.MustRun("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/"+ownPort)
+	f.Eventually("the person reaches the agent's server", 20*time.Second, func() error { // it has only begun
+		if out, exit := f.Try("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/"+ownPort); exit != 0 {
+			return errors.New(out)
+		}
+		return nil
+	})
 }
 
 // report is what the live generation tells a reviewer.
