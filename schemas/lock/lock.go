@@ -3,7 +3,6 @@
 package lock
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -59,20 +58,16 @@ func Parse(b []byte) (*Lock, error) {
 	if _, err := strict.Decode(b); err != nil {
 		return nil, refuse(err.Error(), repair)
 	}
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil || head.Version < 1 {
+	version, err := strict.Version(b)
+	if err != nil || version < 1 {
 		return nil, refuse("is not a lock of fleet: it has no version", repair)
 	}
-	if head.Version > Version {
-		return nil, refuse(fmt.Sprintf("has version %d, this fleet reads up to version %d", head.Version, Version),
+	if version > Version {
+		return nil, refuse(fmt.Sprintf("has version %d, this fleet reads up to version %d", version, Version),
 			"use the newer fleet that wrote it")
 	}
 	l := New()
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(l); err != nil {
+	if err := strict.Into(b, l); err != nil {
 		return nil, refuse("is not a lock of fleet: "+err.Error(), repair)
 	}
 	return l.normal(), l.check()

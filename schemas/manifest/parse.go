@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"fleet/schemas/report"
+	"fleet/schemas/strict"
 )
 
 // Encode returns the text of manifest.json: indented, keys in the order of the types, a newline at the end.
@@ -28,7 +29,10 @@ func Write(w io.Writer, m *Manifest) error {
 	}
 	const none = "\n  \"files\": []"
 	before, after, found := bytes.Cut(text, []byte(none))
-	if len(m.Files) == 0 || !found {
+	if !found {
+		return fmt.Errorf("encode manifest: no place for the files in %.80q", text)
+	}
+	if len(m.Files) == 0 {
 		_, err := w.Write(text)
 		return err
 	}
@@ -69,19 +73,15 @@ func Parse(b []byte) (*Manifest, error) {
 	if len(b) > MaxManifest {
 		return nil, refuse("manifest must have at most %d bytes, has %d", MaxManifest, len(b))
 	}
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
+	version, err := strict.Version(b)
+	if err != nil {
 		return nil, refuse("manifest must be JSON: %v", err)
 	}
-	if head.Version != Version {
-		return nil, refuse("manifest has version %d, this tool reads version %d", head.Version, Version)
+	if version != Version {
+		return nil, refuse("manifest has version %d, this tool reads version %d", version, Version)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	m := new(Manifest)
-	if err := d.Decode(m); err != nil { // nothing follows it: the whole was read as one value above
+	if err := strict.Into(b, m); err != nil { // nothing follows it: the whole was read as one value above
 		return nil, refuse("manifest must follow its schema: %v", err)
 	}
 	if r := m.Check(); r.Failed() {

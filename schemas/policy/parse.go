@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"fleet/schemas/report"
+	"fleet/schemas/strict"
 )
 
 // MaxSize bounds egress.json: MaxRules rules of eight hundred bytes.
@@ -32,19 +33,15 @@ func Parse(b []byte) (*Policy, error) {
 	if len(b) > MaxSize {
 		return nil, refuse("must have at most %d bytes, has %d", MaxSize, len(b))
 	}
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
+	version, err := strict.Version(b)
+	if err != nil {
 		return nil, refuse("must be JSON: %v", err)
 	}
-	if head.Version != Version {
-		return nil, refuse("has version %d, this tool reads version %d", head.Version, Version)
+	if version != Version {
+		return nil, refuse("has version %d, this tool reads version %d", version, Version)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
 	p := new(Policy)
-	if err := d.Decode(p); err != nil {
+	if err := strict.Into(b, p); err != nil {
 		return nil, refuse("must follow its schema: %v", err)
 	}
 	if r := p.Check(); r.Failed() {

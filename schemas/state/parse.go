@@ -1,13 +1,14 @@
 package state
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"fleet/schemas/strict"
 )
 
 // MaxSize bounds state.json: ten thousand events of half a kilobyte.
@@ -36,15 +37,15 @@ func Parse(b []byte) (*State, error) {
 	if len(b) > MaxSize {
 		return nil, fmt.Errorf("state must have at most %d bytes, has %d", MaxSize, len(b))
 	}
-	version, err := versionOf(b)
+	version, err := strict.Version(b)
 	if err != nil {
-		return nil, fmt.Errorf("state %w", err)
+		return nil, fmt.Errorf("state must be JSON: %w", err)
 	}
 	if b, err = migrate(b, version); err != nil {
 		return nil, err
 	}
 	s := new(State)
-	if err := strict(b, s); err != nil {
+	if err := strict.Into(b, s); err != nil {
 		return nil, fmt.Errorf("state must follow its schema: %w", err)
 	}
 	return s, s.check()
@@ -65,22 +66,6 @@ func migrate(b []byte, version int) ([]byte, error) {
 		}
 	}
 	return b, nil
-}
-
-func versionOf(b []byte) (int, error) {
-	var head struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return 0, fmt.Errorf("must be JSON: %w", err)
-	}
-	return head.Version, nil
-}
-
-func strict(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	return d.Decode(v) // nothing follows it: versionOf has read b as one value
 }
 
 func (s *State) check() error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fleet/schemas/manifest"
+	"fleet/schemas/strict"
 )
 
 // TxnVersion is the version of the txn record and of the revert list.
@@ -89,16 +90,16 @@ func ParseTxn(b []byte) (*Txn, error) {
 	if len(b) > MaxTxn {
 		return nil, fmt.Errorf("txn must have at most %d bytes, has %d", MaxTxn, len(b))
 	}
-	version, err := versionOf(b)
+	version, err := strict.Version(b)
 	if err != nil {
-		return nil, fmt.Errorf("txn %w", err)
+		return nil, fmt.Errorf("txn must be JSON: %w", err)
 	}
 	if version != TxnVersion {
 		return nil, fmt.Errorf("txn has version %d, this tool reads %d: finish it with the tool that began it",
 			version, TxnVersion)
 	}
 	t := new(Txn)
-	if err := strict(b, t); err != nil {
+	if err := strict.Into(b, t); err != nil {
 		return nil, fmt.Errorf("txn must follow its schema: %w", err)
 	}
 	return t, t.check()

@@ -1,5 +1,6 @@
 // Package strict decodes JSON that a person wrote or merged by hand: what encoding/json lets pass in silence, a key
-// that stands twice or text after the end, is an error here, and errors name the line.
+// that stands twice or text after the end, is an error here, and errors name the line. Version and Into are the two steps
+// in which every versioned file of ours is read.
 package strict
 
 import (
