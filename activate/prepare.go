@@ -61,7 +61,8 @@ func (r *run) examine(ctx context.Context) error {
 		return err
 	}
 	all.Merge("", preflight.Check(preflight.Question{
-		Root: r.profile.Root, Manifest: m, Live: r.liveUnits(), Others: others, PID1: preflight.PID1(r.profile.Root), Systemd: version,
+		Root: r.profile.Root, Manifest: m, Live: r.liveUnits(), Others: others,
+		PID1: preflight.PID1(r.profile.Root), Systemd: version,
 		EUID: os.Geteuid(), Program: uint64(self.Size()), //nolint:gosec // a size is not negative
 	}))
 	all.Merge("", users.Check(r.profile.Root, m))

@@ -23,7 +23,7 @@ type Question struct {
 	Layout   profile.Layout
 	Dir      string             // folder of the generation
 	Manifest *manifest.Manifest // of it
-	Store    string             // folder that has its files by their names in the store; the host's store where empty
+	Store    string             // folder that has its files by their names in the store
 	Live     string             // folder of the generation that is live, "" if none is
 }
 
