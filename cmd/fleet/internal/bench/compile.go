@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-jsonnet"
 
-	"fleet/cmd/fleet/internal/bench/ratio"
+	"fleet/cmd/internal/ratio"
 	"fleet/lib"
 )
 

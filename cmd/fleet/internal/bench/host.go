@@ -13,7 +13,7 @@ import (
 
 	"fleet/activate/detach"
 	"fleet/activate/machine"
-	"fleet/cmd/fleet/internal/bench/ratio"
+	"fleet/cmd/internal/ratio"
 )
 
 // host is a machine with the program under test.

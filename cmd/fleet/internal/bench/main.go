@@ -16,7 +16,7 @@ import (
 	"slices"
 	"strings"
 
-	"fleet/cmd/fleet/internal/bench/ratio"
+	"fleet/cmd/internal/ratio"
 )
 
 // measure is one comparison. It returns its rows.

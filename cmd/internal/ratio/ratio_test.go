@@ -25,4 +25,13 @@ func TestOf(t *testing.T) {
 	if !r.Within(r.Low) || r.Within(r.Low-0.01) {
 		t.Errorf("bound: %v", r)
 	}
+	if !r.AtLeast(r.High) || r.AtLeast(r.High+0.01) {
+		t.Errorf("bound from below: %v", r)
+	}
+}
+
+func TestPlain(t *testing.T) {
+	if r := Plain([]float64{3, 1, 2}); r.Median != 2 || r.Low != 1 || r.High != 3 {
+		t.Errorf("median of 1, 2, 3: %v", r)
+	}
 }

@@ -51,5 +51,17 @@ func median(v []float64) float64 {
 // Within reports whether the interval reaches a bound from above: the ratio is not shown to exceed it.
 func (r Ratio) Within(bound float64) bool { return r.Low <= bound }
 
+// AtLeast reports whether the interval reaches a bound from below: the ratio is not shown to fall short of it.
+func (r Ratio) AtLeast(bound float64) bool { return r.High >= bound }
+
+// Plain returns the median of numbers that are compared with nothing, with its interval.
+func Plain(v []float64) Ratio {
+	ones := make([]float64, len(v))
+	for i := range ones {
+		ones[i] = 1
+	}
+	return Of(v, ones)
+}
+
 // String returns the median and the interval.
 func (r Ratio) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", r.Median, r.Low, r.High) }
