@@ -13,6 +13,7 @@ type Fleet struct {
 	Description string             `json:"description,omitempty"`
 	Defaults    map[string]any     `json:"defaults"` // an agent's keys; empty after loading, when they are merged into every agent
 	Agents      map[string]Agent   `json:"agents"`
+	Egress      Egress             `json:"egress"`
 	Operators   Operators          `json:"operators"`
 	Watchdog    Watchdog           `json:"watchdog"`
 	Retention   Retention          `json:"retention"`
@@ -36,6 +37,7 @@ type Agent struct {
 	Instructions []Instruction       `json:"instructions"`
 	Permissions  Permissions         `json:"permissions"`
 	Env          map[string]string   `json:"env"`
+	Egress       AgentEgress         `json:"egress"`
 	Isolation    string              `json:"isolation"`
 	Limits       Limits              `json:"limits"`
 	Mounts       []Mount             `json:"mounts"`
@@ -125,6 +127,51 @@ type Schedule struct {
 	Session  Duration `json:"session,omitempty"`
 }
 
+// Egress is what every agent may reach, and how the gates get there.
+type Egress struct {
+	Mode             string         `json:"mode"` // enforce, report or off
+	Allow            []EgressRule   `json:"allow"`
+	Deny             []EgressDenial `json:"deny"`
+	Private          bool           `json:"private"`            // of rules that do not say it
+	DNS              string         `json:"dns,omitempty"`      // ADDRESS or ADDRESS:PORT; "" is the host's resolver
+	Upstream         string         `json:"upstream,omitempty"` // http://HOST:PORT
+	UpstreamResolves bool           `json:"upstreamResolves"`
+}
+
+// AgentEgress is what one agent may reach besides.
+type AgentEgress struct {
+	Mode  string         `json:"mode,omitempty"` // "" is the fleet's
+	Allow []EgressRule   `json:"allow"`
+	Deny  []EgressDenial `json:"deny"`
+}
+
+// EgressRule allows a host. In a spec it may be a bare "host" or "host:port".
+type EgressRule struct {
+	Host     string        `json:"host"`
+	Ports    []int         `json:"ports"`              // none: 443 for TLS and 80 for HTTP
+	Protocol string        `json:"protocol,omitempty"` // http, tls or raw; "": http for port 80, else tls
+	Methods  []string      `json:"methods"`
+	Paths    []string      `json:"paths"`
+	Private  *bool         `json:"private,omitempty"` // nil: Egress.Private
+	Limits   *EgressLimits `json:"limits,omitempty"`
+	Note     string        `json:"note,omitempty"`
+}
+
+// EgressLimits bound what one agent sends to the rule's host in a day.
+type EgressLimits struct {
+	RequestsPerDay int  `json:"requestsPerDay,omitempty"`
+	BytesUpPerDay  Size `json:"bytesUpPerDay,omitempty"`
+}
+
+// EgressDenial refuses a host. In a spec it may be a bare "host" or "host:port".
+type EgressDenial struct {
+	Host    string   `json:"host"`
+	Ports   []int    `json:"ports"` // none: all; with methods or paths 443 and 80
+	Methods []string `json:"methods"`
+	Paths   []string `json:"paths"`
+	Note    string   `json:"note,omitempty"`
+}
+
 // Systemd holds extra directives of the agent's unit: directive to one value or a list of values.
 type Systemd struct {
 	Unit    map[string][]string `json:"Unit"`
@@ -180,6 +227,7 @@ type Harness struct {
 	Settings     string              `json:"settings"`               // form of the managed settings: "claude-code" or "none"
 	SettingsDir  string              `json:"settingsDir,omitempty"`  // folder below /etc at which they are bound for this agent alone, "" is none
 	Instructions string              `json:"instructions,omitempty"` // path below the home at which the instructions are bound, such as .claude/CLAUDE.md
+	Egress       []EgressRule        `json:"egress"`                 // what every agent that runs it may reach
 	Home         map[string]string   `json:"home"`                   // files that must be in the home before the first start, path to content; written by the agent's own runner only where missing
 	Result       string              `json:"result"`                 // form of a headless run's output: "claude-json", "text"
 	TurnEnd      string              `json:"turnEnd"`                // how the runner learns that an interactive turn is over: "stop-hook" or "exit"

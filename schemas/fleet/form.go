@@ -3,6 +3,8 @@ package fleet
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // The keys that a spec may write in more than one form.
@@ -36,6 +38,47 @@ func (i *Instruction) UnmarshalJSON(b []byte) error {
 	}
 	type object Instruction
 	return json.Unmarshal(b, (*object)(i))
+}
+
+// UnmarshalJSON reads "host" or "host:port", or the object.
+func (r *EgressRule) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*r = EgressRule{}
+		r.Host, r.Ports = target(text)
+		return nil
+	}
+	type object EgressRule
+	return json.Unmarshal(b, (*object)(r))
+}
+
+// UnmarshalJSON reads "host" or "host:port", or the object.
+func (d *EgressDenial) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		*d = EgressDenial{}
+		d.Host, d.Ports = target(text)
+		return nil
+	}
+	type object EgressDenial
+	return json.Unmarshal(b, (*object)(d))
+}
+
+// target splits "host:port". An IPv6 address has its port only in brackets, as in URLs; what else has colons is a host,
+// and no valid one.
+func target(s string) (host string, ports []int) {
+	name, port, ok := strings.Cut(s, ":")
+	if inner, rest, bracketed := strings.Cut(strings.TrimPrefix(s, "["), "]"); bracketed && strings.HasPrefix(s, "[") {
+		if rest == "" {
+			return inner, nil
+		}
+		name, port, ok = inner, strings.TrimPrefix(rest, ":"), rest[0] == ':'
+	}
+	n, err := strconv.Atoi(port)
+	if !ok || err != nil || n < 1 || n > 65535 || strconv.Itoa(n) != port {
+		return s, nil
+	}
+	return name, []int{n}
 }
 
 // UnmarshalJSON reads directives whose values are texts, numbers, booleans or lists of them. A boolean becomes yes or
