@@ -13,10 +13,10 @@ import (
 	"fleet/schemas/schematest"
 )
 
-// full returns testdata/egress.json, which uses every key.
+// full returns testdata/policy.json, which uses every key.
 func full(t testing.TB) []byte {
 	t.Helper()
-	b, err := os.ReadFile("testdata/egress.json")
+	b, err := os.ReadFile("testdata/policy.json")
 	must(t, err)
 	return b
 }

@@ -9,10 +9,10 @@ import (
 	"fleet/schemas/strict"
 )
 
-// MaxSize bounds egress.json: MaxRules rules of eight hundred bytes.
+// MaxSize bounds policy.json: MaxRules rules of eight hundred bytes.
 const MaxSize = 16 << 20
 
-// Encode returns the text of egress.json: indented, keys in the order of the types, a newline at the end.
+// Encode returns the text of policy.json: indented, keys in the order of the types, a newline at the end.
 func Encode(p *Policy) ([]byte, error) {
 	c := *p // lists that are nil are written as empty ones
 	c.Allow, c.Deny = append([]Rule{}, p.Allow...), append([]Denial{}, p.Deny...)

@@ -9,7 +9,7 @@ package policy
 const Version = 1
 
 // FileName is the policy's name in the folder of its agent inside a generation.
-const FileName = "egress.json"
+const FileName = "policy.json"
 
 // Modes of a policy. What is unsafe, see Unsafe, is refused in each of them.
 const (
@@ -25,7 +25,7 @@ const (
 	Raw  = "raw"  // any bytes; the server may speak first
 )
 
-// Policy is the content of an agent's egress.json. Hosts, ports, methods and paths are in canonical form.
+// Policy is the content of an agent's policy.json. Hosts, ports, methods and paths are in canonical form.
 type Policy struct {
 	Version  int       `json:"version"`
 	Project  string    `json:"project"`
