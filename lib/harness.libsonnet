@@ -43,6 +43,7 @@ local claudeInstall = [
       DISABLE_AUTOUPDATER: '1',
       DISABLE_UPDATES: '1',
     },
+    egress: ['api.anthropic.com'],
     settings: 'claude-code',
     settingsDir: '/etc/claude-code',
     // The answers to what it asks at its first start: theme and login, trust in the folder, use of the key.

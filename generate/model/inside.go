@@ -5,6 +5,7 @@ import "path"
 // Paths that an agent's processes see. They are the same for every agent, since each has a root of its own.
 const (
 	InsideInstructions = "/etc/fleet/instructions.md" // the composed instructions, read-only
+	InsideBundle       = "/etc/fleet/ca.pem"          // roots to trust, where the gate looks into TLS
 	InsideSignKey      = "/etc/fleet/sign.pub"        // public part of the SSH signing key, for user.signingkey
 )
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleet/schemas/fleet"
+	"fleet/schemas/policy"
 )
 
 // UnitName is a full systemd unit name, such as "fleet-demo-lead.service".
@@ -61,7 +62,9 @@ type Agent struct {
 	UID       int    // its group has the same name and number
 	Name      string
 	Role      string
-	Enabled   bool // a disabled agent keeps its user and its lock entry and has no units
+	Enabled   bool   // a disabled agent keeps its user and its lock entry and has no units
+	GateUser  string // OS user of its gate, PROJECT-KEY-gate
+	GateUID   int
 	Isolation Isolation
 	OnChange  string // graceful, immediate or manual
 
@@ -81,6 +84,7 @@ type Agent struct {
 	Schedules    []Schedule // sorted by name
 	Sudo         []string
 	Systemd      fleet.Systemd
+	Policy       *policy.Policy // what its gate lets pass
 }
 
 // Iteration is the pause between sessions. Night is zero where there is no difference.

@@ -31,6 +31,15 @@ func (f *Fleet) AgentUnit(key string) UnitName { return f.Unit(key + ".service")
 // NetUnit holds the agent's network namespace.
 func (f *Fleet) NetUnit(key string) UnitName { return f.Unit(key + "-net.service") }
 
+// GateSocket and GateService are the agent's way out.
+func (f *Fleet) GateSocket(key string) UnitName { return f.Unit(key + "-gate.socket") }
+
+// GateService runs the gate behind GateSocket.
+func (f *Fleet) GateService(key string) UnitName { return f.Unit(key + "-gate.service") }
+
+// CAUnit makes the trust bundle of an agent whose gate looks into TLS.
+func (f *Fleet) CAUnit(key string) UnitName { return f.Unit(key + "-ca.service") }
+
 // AttachUnit is the template that gives an operator the agent's terminal; its instance is the number of a pty.
 func (f *Fleet) AttachUnit(key string) UnitName { return f.Unit(key + "-attach@.service") }
 
@@ -82,6 +91,30 @@ func (f *Fleet) ProbeProgram() string { return f.StateDir() + "/probe" }
 
 // ProbeDir is root's folder for what the probe units print.
 func (f *Fleet) ProbeDir() string { return f.RunDir() + "/probe" }
+
+// The folders below are of the gates. Each agent has its own in them, but for CutDir and BypassDir, which hold a file
+// for each that is cut off or let through.
+
+// GatePolicyDir holds the policy in force; root puts it there before a gate starts or reads it again.
+func (f *Fleet) GatePolicyDir(key string) string { return f.RunDir() + "/egress/policy/" + key }
+
+// GateRunDir holds the gate's control socket; it is the gate's own.
+func (f *Fleet) GateRunDir(key string) string { return f.RunDir() + "/egress/gate/" + key }
+
+// BypassDir holds what lets an agent through for a while. It is gone after a reboot.
+func (f *Fleet) BypassDir() string { return f.RunDir() + "/egress/bypass" }
+
+// CutDir holds what cuts an agent off.
+func (f *Fleet) CutDir() string { return f.StateDir() + "/egress/cut" }
+
+// GateStateDir keeps names and addresses, counts, budgets and the authority; it is the gate's own.
+func (f *Fleet) GateStateDir(key string) string { return f.StateDir() + "/egress/gate/" + key }
+
+// BundleDir holds the roots that an agent trusts, its gate's own among them; the gate writes it.
+func (f *Fleet) BundleDir(key string) string { return f.StateDir() + "/egress/ca/" + key }
+
+// LogNamespace is the journal of the gates' records, see systemd.exec(5).
+func (f *Fleet) LogNamespace() string { return "fleet-" + f.Project }
 
 // Home is the agent's home.
 func (a *Agent) Home() string { return "/home/" + a.User }

@@ -9,11 +9,12 @@ import (
 	"fleet/schemas/fleet"
 )
 
-// Users returns the names of the OS users that a fleet needs, sorted. Disabled agents keep theirs.
+// Users returns the names of the OS users that a fleet needs, sorted: one for each agent and one for its gate. Disabled
+// agents keep theirs.
 func Users(f *fleet.Fleet) []string {
 	var out []string
 	for key := range f.Agents {
-		out = append(out, f.Project+"-"+key)
+		out = append(out, f.Project+"-"+key, GateUser(f.Project, key))
 	}
 	slices.Sort(out)
 	return out
@@ -40,18 +41,25 @@ func Resolve(f *fleet.Fleet, uids map[string]int) (*Fleet, error) {
 			Job:     r.duration(f.Activation.Job),
 		},
 	}
-	for _, key := range slices.Sorted(maps.Keys(f.Agents)) {
-		uid, ok := uids[f.Project+"-"+key]
-		if !ok {
-			return nil, fmt.Errorf("agent %s: its user %s-%s has no number", key, f.Project, key)
+	for _, name := range Users(f) {
+		if uids[name] == 0 {
+			return nil, fmt.Errorf("user %s has no number", name)
 		}
-		out.Agents = append(out.Agents, r.agent(key, uid, f.Agents[key]))
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.Agents)) {
+		a := r.agent(key, uids[f.Project+"-"+key], f.Agents[key])
+		a.GateUser = GateUser(f.Project, key)
+		a.GateUID = uids[a.GateUser]
+		out.Agents = append(out.Agents, a)
 	}
 	if r.err != nil {
 		return nil, fmt.Errorf("resolve fleet: %w", r.err)
 	}
 	return out, nil
 }
+
+// GateUser is the OS user of an agent's gate.
+func GateUser(project, key string) string { return project + "-" + key + "-gate" }
 
 // resolver remembers the first value that does not parse.
 type resolver struct {
@@ -129,6 +137,9 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 	out.Prompt = vars.Replace(a.Prompt)
 	out.Instructions = compose(r.fleet, &out, a.Instructions)
 	out.Harness = harness(a.Harness, r.fleet.Harnesses[a.Harness], a)
+	var err error
+	out.Policy, err = Egress(r.fleet, key)
+	r.keep(err)
 	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {
 		s := r.schedule(name, a.Schedules[name], out.Session)
 		s.Prompt = vars.Replace(s.Prompt)

@@ -37,6 +37,7 @@ func checkFleet(found *faults, f *fleet.Fleet) {
 	if !enabled && len(f.Agents) > 0 {
 		c.warn(place{"agents"}, "no agent is enabled", "nothing will run")
 	}
+	c.egress()
 	c.sharedMounts()
 	c.sharedPorts()
 }
@@ -51,7 +52,7 @@ var takenProjects = []string{"systemd", "www", "debian", "dbus", "polkit", "sshd
 var takenKeys = append([]string{"lock", "status"}, manifest.ReservedKeys...)
 
 // Ends of an agent's units beside its service.
-var takenEnds = []string{"-net", "-gate", "-sign", "-attach", "-probe"}
+var takenEnds = []string{"-net", "-gate", "-ca", "-sign", "-attach", "-probe"}
 
 // names refuses names that are taken, and two things with one name.
 func (c *checker) names() {
@@ -87,6 +88,9 @@ func (c *checker) agentKey(p place, key string) {
 	}
 }
 
+// userLimit is what systemd-sysusers(8) takes: the field of utmp(5) less its end.
+const userLimit = 31
+
 // derivedNames refuses two things that would have one name on a host.
 func (c *checker) derivedNames() {
 	m := model.Fleet{Project: c.fleet.Project}
@@ -101,7 +105,14 @@ func (c *checker) derivedNames() {
 	for _, key := range c.keys() {
 		p := place{"agents", key}
 		claim(p, "user", c.fleet.Project+"-"+key)
-		for _, unit := range []model.UnitName{m.AgentUnit(key), m.NetUnit(key), m.AttachUnit(key), m.SignService(key)} {
+		claim(p, "user", model.GateUser(c.fleet.Project, key))
+		if most := userLimit - len(model.GateUser(c.fleet.Project, "")); len(key) > most {
+			c.error(p, fmt.Sprintf("must have at most %d characters: %s would be too long for a user's name", most,
+				model.GateUser(c.fleet.Project, key)), "shorten it, or the project's name")
+		}
+		for _, unit := range []model.UnitName{
+			m.AgentUnit(key), m.NetUnit(key), m.GateService(key), m.CAUnit(key), m.AttachUnit(key), m.SignService(key),
+		} {
 			claim(p, "unit", string(unit))
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.fleet.Agents[key].Schedules)) {
@@ -152,8 +163,8 @@ func (c *checker) uids() {
 	switch size := u.To - u.From + 1; {
 	case size < 1:
 		c.error(p, fmt.Sprintf("from must not be greater than to, is %d and %d", u.From, u.To), "")
-	case size < len(c.fleet.Agents):
-		c.error(p, fmt.Sprintf("has room for %d users, the fleet has %d", size, len(c.fleet.Agents)),
+	case size < 2*len(c.fleet.Agents):
+		c.error(p, fmt.Sprintf("has room for %d users, the fleet has %d", size, 2*len(c.fleet.Agents)),
 			"widen the range; numbers are never used twice")
 	case u.To >= subuids:
 		c.warn(p.in("to"), "numbers from 100000 on may meet ranges of /etc/subuid",

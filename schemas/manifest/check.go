@@ -23,7 +23,7 @@ var (
 
 // ReservedKeys are names that no agent may have: files and folders beside the agents' own in /run/fleet/PROJECT.
 var ReservedKeys = []string{
-	"active", "anchor", "chat", "firewall", "host", "probe", "pts", "switch", "txn", "units", "watchdog",
+	"active", "anchor", "chat", "egress", "firewall", "host", "probe", "pts", "switch", "txn", "units", "watchdog",
 }
 
 // ReservedProjects are names that no project may have: folders beside the projects' own in /var/lib/fleet.
