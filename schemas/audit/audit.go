@@ -29,6 +29,9 @@ const (
 	Allow = "allow"
 	Deny  = "deny"
 	Would = "report" // allowed by mode report alone; Reason says why it would be denied
+
+	// Bypassed is allowed by a bypass alone; Reason says why it would be denied.
+	Bypassed = "bypassed"
 )
 
 // Limits of texts in bytes. A name has 253; what is longer was never one.
@@ -42,6 +45,7 @@ type Record struct {
 	Event      string `json:"event"`
 	Project    string `json:"project"`
 	Agent      string `json:"agent"`
+	UID        int64  `json:"uid,omitempty"`        // the agent's
 	Connection int64  `json:"connection,omitempty"` // number of the connection since the gate's start; 0: all that were counted
 	Kind       string `json:"kind"`                 // dns, connect, tcp, tls, http, https or dial
 	Host       string `json:"host,omitempty"`

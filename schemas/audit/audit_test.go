@@ -14,7 +14,7 @@ import (
 )
 
 var full = audit.Record{
-	Event: audit.End, Project: "demo", Agent: "lead", Connection: 7, Kind: "connect", Host: "api.example.com", Port: 443,
+	Event: audit.End, Project: "demo", Agent: "lead", UID: 990, Connection: 7, Kind: "connect", Host: "api.example.com", Port: 443,
 	Address: "192.0.2.7", Method: "GET", Path: "/v1", Verdict: audit.Allow, Rule: "egress.allow[0]", Reason: "listed",
 	Count: 3, BytesUp: 12, BytesDown: 34, Micros: 56, Result: "closed",
 }
@@ -48,7 +48,7 @@ func TestFieldsRoundTrip(t *testing.T) {
 		t.Error(d)
 	}
 	for name, want := range map[string]string{
-		"FLEET_BYTES_UP": "12", "FLEET_HOST": "api.example.com", "PRIORITY": "6", "MESSAGE_ID": audit.MessageID,
+		"FLEET_BYTES_UP": "12", "FLEET_UID": "990", "FLEET_HOST": "api.example.com", "PRIORITY": "6", "MESSAGE_ID": audit.MessageID,
 		"MESSAGE": "lead: end allow connect GET api.example.com:443/v1 at 192.0.2.7 by egress.allow[0]: listed (3 times) " +
 			"(closed, 12 bytes up, 34 down)",
 	} {

@@ -38,6 +38,8 @@ var v4 = append(blocks(Never,
 	"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", // documentation
 	"192.88.99.0/24", // relays of 6to4
 	"198.18.0.0/15",  // benchmarks
+	"127.64.0.0/10",  // the gate's addresses for names
+	"127.128.0.0/9",  // gates of agents that share the host's network
 	"224.0.0.0/4",    // multicast
 	"240.0.0.0/4",    // reserved, broadcast
 ), blocks(Local,

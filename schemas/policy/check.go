@@ -17,6 +17,8 @@ const (
 	maxPaths = 1000
 	maxVerbs = 64
 	maxText  = 200 // bytes of a rule's name
+
+	maxUID = 1<<32 - 2 // the highest number says "no change" to chown(2)
 )
 
 // maxFaults bounds a report on a hostile input.
@@ -72,6 +74,7 @@ func (c *checker) head(p *Policy) {
 	c.must(p.Version == Version, "version", "must be %d, is %d", Version, p.Version)
 	c.must(projectName.MatchString(p.Project), "project", "%q must be at most 12 lower-case letters and digits", p.Project)
 	c.must(agentKey.MatchString(p.Agent), "agent", "%q must be lower-case letters, digits and dashes", p.Agent)
+	c.must(p.UID >= 0 && p.UID <= maxUID, "uid", "must be a user's number, is %d", p.UID)
 	c.must(slices.Contains([]string{Enforce, Report, Off}, p.Mode), "mode", "%q must be enforce, report or off", p.Mode)
 	n := len(p.Allow) + len(p.Deny)
 	c.must(n <= MaxRules, "allow", "must be at most %d rules with those of deny, are %d", MaxRules, n)
@@ -114,6 +117,7 @@ func (c *checker) host(at string, r *Rule) {
 		return
 	}
 	h, err := ParseHost(r.Host)
+	c.must(!isSelf(h.Name), at+".host", "%q must not be listed: the gate answers for it itself", r.Host)
 	if err != nil || h.Name != "" { // a wildcard is no host
 		return
 	}

@@ -80,7 +80,7 @@ func TestCheck(t *testing.T) {
 		long[i] = "/a"
 	}
 	p := policy.Policy{
-		Version: 2, Project: "Demo", Agent: "", Mode: "on", DNS: "1.1.1.1", Upstream: &policy.Upstream{Host: "A.test", Port: 70000},
+		Version: 2, Project: "Demo", Agent: "", UID: -1, Mode: "on", DNS: "1.1.1.1", Upstream: &policy.Upstream{Host: "A.test", Port: 70000},
 		Allow: []policy.Rule{
 			{Name: "", Host: "*.com", Ports: nil, Protocol: "udp"},
 			{Name: "a", Host: "a.test", Ports: []int{443, 80, 80}, Protocol: policy.Raw, Methods: []string{"get"}, Paths: []string{"/.."}},
@@ -102,7 +102,7 @@ func TestCheck(t *testing.T) {
 		got = append(got, e.Path)
 	}
 	want := []string{
-		"version", "project", "agent", "mode", "dns", "upstream.host", "upstream.port",
+		"version", "project", "agent", "uid", "mode", "dns", "upstream.host", "upstream.port",
 		"allow[0].name", "allow[0].host", "allow[0].ports", "allow[0].protocol",
 		"allow[1].ports", "allow[1].ports", "allow[1].methods", "allow[1].paths", "allow[1].protocol",
 		"allow[2].limits", "allow[2].protocol",

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,7 +15,7 @@ func (p *Policy) Compile() (*Matcher, error) {
 		return nil, r.Err()
 	}
 	m := &Matcher{
-		mode: p.Mode, exact: map[string]*node{}, below: map[string]*node{}, addrs: map[netip.Addr]*node{},
+		mode: p.Mode, agent: p.Agent, exact: map[string]*node{}, below: map[string]*node{}, addrs: map[netip.Addr]*node{},
 	}
 	for i := range p.Allow {
 		m.addAllow(&p.Allow[i])
@@ -23,12 +26,18 @@ func (p *Policy) Compile() (*Matcher, error) {
 	return m, nil
 }
 
-// In returns the same rules in another mode, as a bypass wants them.
+// In returns the same rules in another mode, such as Bypassed.
 func (m *Matcher) In(mode string) *Matcher {
 	c := *m
 	c.mode = mode
 	return &c
 }
+
+// modeCut is the mode of Cut.
+const modeCut = "cut"
+
+// Cut returns a matcher that refuses everything, as an operator's switch wants it.
+func (m *Matcher) Cut() *Matcher { return m.In(modeCut) }
 
 // at returns the node of a host of a policy.
 func (m *Matcher) at(host string) *node {
@@ -59,9 +68,9 @@ func (n *node) at(port int) *group {
 }
 
 func (m *Matcher) addAllow(a *Rule) {
-	n, r := m.at(a.Host), &rule{name: a.Name}
+	n, r := m.at(a.Host), &rule{name: a.Name, host: a.Host}
 	if a.Limits != nil {
-		r.limits = *a.Limits
+		r.limits, r.budget = *a.Limits, a.budget()
 	}
 	some := len(a.Methods)+len(a.Paths) > 0
 	for _, port := range a.Ports {
@@ -74,7 +83,7 @@ func (m *Matcher) addAllow(a *Rule) {
 		}
 		g.allow.add(a.Methods, a.Paths, r)
 		if g.first == nil {
-			g.first = &rule{name: a.Name}
+			g.first = &rule{name: a.Name, host: a.Host}
 		}
 		if !some { // a connection is not inspected, so its limits are this rule's
 			g.first = g.allow.any.any
@@ -143,10 +152,16 @@ func merge(a, b *rule) *rule {
 	if a == nil {
 		return b
 	}
-	return &rule{name: a.name, limits: Limits{
+	return &rule{name: a.name, host: a.host, budget: cmp.Or(a.budget, b.budget), limits: Limits{
 		RequestsPerDay: stricter(a.limits.RequestsPerDay, b.limits.RequestsPerDay),
 		BytesUpPerDay:  stricter(a.limits.BytesUpPerDay, b.limits.BytesUpPerDay),
 	}}
+}
+
+// budget names what is counted for a rule's limits: by what it allows, not by its place among the rules.
+func (r *Rule) budget() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", r.Ports, r.Methods, r.Paths))
+	return fmt.Sprintf("%s#%x", r.Host, sum[:4])
 }
 
 func stricter(a, b int64) int64 {

@@ -1,6 +1,9 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Kind is what an agent asks for.
 type Kind uint8
@@ -33,23 +36,33 @@ type Request struct {
 type Decision struct {
 	Allow    bool   // what to do
 	Reported bool   // no rule allows it: Allow is due to the mode Report alone, and Reason says what would be
+	Bypassed bool   // the same for a Bypass
 	Rule     string // Name of the rule that decided; "" where none did
 	Reason   string // a Reason constant
+	Agent    string // the agent's key, where Reason is ReasonCut
 
 	// Where Allow.
 	Protocol string // what to expect on the connection: HTTP, TLS or Raw
 	Inspect  bool   // each request must be decided on, which on TLS means to open it
 	Path     string // KindHTTP and KindHTTPS: the target to pass on, the one that was decided on
+	Pattern  string // host of Rule; "" where none allows it
 	Limits   Limits // of Rule; none for a connection whose requests are decided on
+	Budget   string // what is counted against Limits; the same after rules were put in another order
 }
+
+// Wildcard tells whether names below a host are allowed that nobody has listed one by one.
+func (d Decision) Wildcard() bool { return strings.HasPrefix(d.Pattern, "*.") }
 
 // Decide answers q. It allocates nothing where q's texts are in canonical form.
 func (m *Matcher) Decide(q Request) Decision {
 	d := m.judge(&q)
+	if m.mode == modeCut && d.Reason != ReasonSelf {
+		return Decision{Reason: ReasonCut, Agent: m.agent}
+	}
 	if d.Allow || m.mode == Enforce || Unsafe(d.Reason) {
 		return d
 	}
-	d.Allow, d.Reported = true, m.mode == Report
+	d.Allow, d.Reported, d.Bypassed = true, m.mode == Report, m.mode == Bypassed
 	if m.mode == Off {
 		d.Reason, d.Rule = ReasonOff, ""
 	}
@@ -82,6 +95,9 @@ func (m *Matcher) judge(q *Request) Decision {
 	h, reason := target(q)
 	if reason != "" {
 		return Decision{Reason: reason}
+	}
+	if isSelf(h.Name) {
+		return Decision{Reason: ReasonSelf}
 	}
 	if q.Kind == KindDNS {
 		return m.lookup(h)

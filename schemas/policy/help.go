@@ -19,6 +19,9 @@ func (d Decision) Help(q Request) string {
 	case d.Reported:
 		d.Allow, d.Reported = false, false
 		return "allowed in mode report only: " + d.Help(q)
+	case d.Bypassed:
+		d.Allow, d.Bypassed = false, false
+		return "allowed by a bypass only: " + d.Help(q)
 	case d.Allow && d.Rule == "":
 		return at + " is allowed: this agent's egress mode is off"
 	case d.Allow:
@@ -51,6 +54,10 @@ func (d Decision) why(q Request) string {
 			d.Rule, apply)
 	case ReasonPrivate:
 		return "is refused: its address is a private one; where that is meant, the operator sets private true" + apply
+	case ReasonCut:
+		return fmt.Sprintf("is refused: the operator has cut this agent off; fleet egress restore %s opens it again", d.Agent)
+	case ReasonSelf:
+		return "is the gate's own name: it has nothing but http://" + SelfName + "/"
 	case ReasonForbidden:
 		return "is refused: no agent may reach link-local, metadata, multicast and reserved addresses"
 	}

@@ -55,11 +55,34 @@ func ParseHost(s string) (Host, error) {
 	}
 	switch {
 	case form == upper:
-		return Host{Name: strings.ToLower(name)}.orAddress(s)
-	case form == lower:
-		return Host{Name: name}.orAddress(s)
+		name = strings.ToLower(name)
+	case form != lower:
+		return Host{}, ErrHost
 	}
-	return Host{}, ErrHost
+	if strings.Contains(name, encoded) && !decodes(name) {
+		return Host{}, ErrHost
+	}
+	return Host{Name: name}.orAddress(s)
+}
+
+// encoded begins a label that stands for one with letters outside ASCII.
+const encoded = "xn--"
+
+// decodes tells whether each encoded label of a name is what its letters are written as, and letters that toASCII takes.
+func decodes(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if !strings.HasPrefix(label, encoded) {
+			continue
+		}
+		letters, err := plain.ToUnicode(label)
+		if err != nil {
+			return false
+		}
+		if again, err := toASCII(letters); err != nil || again != label {
+			return false
+		}
+	}
+	return true
 }
 
 func parseIPv6(s string) (Host, error) {

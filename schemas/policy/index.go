@@ -9,6 +9,7 @@ import (
 // ask at once.
 type Matcher struct {
 	mode  string
+	agent string
 	exact map[string]*node
 	below map[string]*node // "x.test" for the wildcard *.x.test
 	addrs map[netip.Addr]*node
@@ -35,7 +36,9 @@ type group struct {
 // rule is what a decision takes over of a Rule or a Denial.
 type rule struct {
 	name   string
+	host   string // as the Rule has it
 	limits Limits
+	budget string // "" where there is no limit
 }
 
 // group returns the rules for a port, nil where there is none.

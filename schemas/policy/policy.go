@@ -18,6 +18,10 @@ const (
 	Off     = "off"     // it is allowed, and nothing is said
 )
 
+// Bypassed is the mode of a Matcher while a Bypass runs, and of no Policy: what no rule allows is allowed, and the
+// decision says so.
+const Bypassed = "bypassed"
+
 // Protocols of a rule: what the gate expects on its ports.
 const (
 	HTTP = "http" // plain HTTP, each request is decided on
@@ -30,6 +34,7 @@ type Policy struct {
 	Version  int       `json:"version"`
 	Project  string    `json:"project"`
 	Agent    string    `json:"agent"`
+	UID      int64     `json:"uid,omitempty"` // the agent's on this host; a generation has none, root writes it for the gate
 	Mode     string    `json:"mode"`
 	Allow    []Rule    `json:"allow"`
 	Deny     []Denial  `json:"deny"`

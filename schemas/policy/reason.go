@@ -18,6 +18,10 @@ const (
 	ReasonLongName   = "long-name"  // a name below a wildcard that could carry data out
 	ReasonUnreadable = "unreadable" // methods or paths are to be decided on and the protocol hides them
 
+	// The operator's switch, and the gate's own names.
+	ReasonCut  = "cut"
+	ReasonSelf = "self"
+
 	// Unsafe in every mode.
 	ReasonBadRequest = "bad-request"
 	ReasonBadHost    = "bad-host"
@@ -28,12 +32,12 @@ const (
 	ReasonForbidden  = "forbidden-address" // Class Never
 )
 
-// Unsafe tells whether what a reason refuses is refused in every mode: it has no one reading, or it reaches what no
-// rule names and no agent should.
+// Unsafe tells whether what a reason refuses is refused in every mode: it has no one reading, it reaches what no
+// rule names and no agent should, or it is not for rules to allow.
 func Unsafe(reason string) bool {
 	switch reason {
 	case ReasonBadRequest, ReasonBadHost, ReasonBadPort, ReasonBadMethod, ReasonBadPath,
-		ReasonPrivate, ReasonForbidden:
+		ReasonPrivate, ReasonForbidden, ReasonCut, ReasonSelf:
 		return true
 	}
 	return false

@@ -90,9 +90,9 @@ func (w *walk) allow(g *group, child int) Decision {
 			return d
 		}
 	}
-	d.Allow, d.Reason, d.Rule = true, ReasonAllowed, r.name
-	if w.request || !w.inspect {
-		d.Limits = r.limits
+	d.Allow, d.Reason, d.Rule, d.Pattern = true, ReasonAllowed, r.name, r.host
+	if w.request || !w.inspect && g.protocol != HTTP {
+		d.Limits, d.Budget = r.limits, r.budget
 	}
 	return d
 }
@@ -127,7 +127,7 @@ func (m *Matcher) lookup(h Host) Decision {
 			}
 			w := walk{m: m, h: h, kind: KindTCP, port: g.port}
 			if d = w.decide(); d.Allow || d.Reason == ReasonLongName {
-				return Decision{Allow: d.Allow, Reason: d.Reason, Rule: d.Rule}
+				return Decision{Allow: d.Allow, Reason: d.Reason, Rule: d.Rule, Pattern: d.Pattern}
 			}
 		}
 	}
