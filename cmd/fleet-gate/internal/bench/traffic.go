@@ -1,0 +1,166 @@
+//go:build bench
+
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"time"
+)
+
+const (
+	gib = 1 << 30
+
+	// bulkSize is what one stream takes: less than a second's.
+	bulkSize = 512 << 20
+)
+
+// tunnels makes tunnels and sends one byte through each.
+func tunnels(l *lab) ([]row, error) {
+	const n, workers = 1000, 16
+	subjects, err := l.all()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+		times, err := repeat(n, workers, func(int) error {
+			c, err := s.connect(rawHost, echoPort)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return oneByte(c)
+		})
+		return n, times, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.beside("CONNECT and one byte", "tunnels", s)
+	return []row{
+		{what: "new tunnels a second, to squid", ratio: s.ratio("gate", "squid", rate), bound: 1, least: true},
+		{what: "CPU for a new tunnel, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1.1},
+	}, nil
+}
+
+// bulk lets one stream go through one tunnel.
+func bulk(l *lab) ([]row, error) {
+	subjects, err := l.all()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+		return stream(s, rawHost, rawPort, func(c net.Conn) net.Conn { return c })
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.beside("One raw stream", "GiB", s)
+	return []row{
+		{what: "one raw stream, GiB a second, to the relay", ratio: s.ratio("gate", "relay", rate), bound: 0.9, least: true},
+		{what: "its CPU for a GiB, to the relay", ratio: s.ratio("gate", "relay", cpu), bound: 1.2},
+	}, nil
+}
+
+func stream(s *subject, host string, port int, wrap func(net.Conn) net.Conn) (float64, []time.Duration, error) {
+	times, err := repeat(1, 1, func(int) error {
+		c, err := s.connect(host, port)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		n, err := newWeb(wrap(c)).get(fmt.Sprintf("/%d", bulkSize), host)
+		if err == nil && n != bulkSize {
+			err = fmt.Errorf("got %d bytes", n)
+		}
+		return err
+	})
+	return float64(bulkSize) / gib, times, err
+}
+
+func bulkTLS(l *lab) ([]row, error) {
+	subjects, err := l.all()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+		return stream(s, tlsHost, tlsPort, func(c net.Conn) net.Conn { return tls.Client(c, clientTLS(tlsHost)) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.beside("One TLS stream, not inspected", "GiB", s)
+	return []row{{what: "CPU for a GiB of a TLS stream, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1}}, nil
+}
+
+// clientTLS does not verify: what is measured comes after the handshake.
+func clientTLS(host string) *tls.Config {
+	return &tls.Config{ServerName: host, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
+}
+
+// requests sends one request after the other through one tunnel.
+func requests(l *lab) ([]row, error) {
+	const n = 3000
+	subjects, err := l.all()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+		c, err := s.connect(rawHost, rawPort)
+		if err != nil {
+			return 0, nil, err
+		}
+		defer c.Close()
+		times, err := ask(newWeb(c), n, "/", rawHost)
+		return n, times, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.beside("Requests one after the other in a tunnel", "requests", s)
+	return []row{{what: "added p50 of a request in a tunnel, to squid's", ratio: s.added("gate", "squid"), bound: 1}}, nil
+}
+
+func ask(w *web, n int, target, host string) ([]time.Duration, error) {
+	return repeat(n, 1, func(int) error {
+		_, err := w.get(target, host)
+		return err
+	})
+}
+
+// forward sends plain requests over kept connections to the proxy.
+func forward(l *lab) ([]row, error) {
+	const n, workers = 2000, 8
+	subjects, err := l.all()
+	if err != nil {
+		return nil, err
+	}
+	// The relay knows CONNECT alone. Without a proxy the target is a path.
+	subjects = subjects[:len(subjects)-1]
+	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+		var all [workers]*web
+		to, target := s.proxy, "http://"+httpHost+"/"
+		if to == "" {
+			to, target = s.at(httpHost, httpPort), "/"
+		}
+		for i := range all {
+			c, err := dial(to)
+			if err != nil {
+				return 0, nil, err
+			}
+			defer c.Close()
+			all[i] = newWeb(c)
+		}
+		times, err := repeat(n, workers, func(w int) error {
+			_, err := all[w].get(target, httpHost)
+			return err
+		})
+		return n, times, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.beside("Forward HTTP over 8 kept connections", "requests", s)
+	return []row{{what: "CPU for a forward HTTP request, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1}}, nil
+}
