@@ -80,7 +80,7 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 		return g, fmt.Errorf("journal: %w", err)
 	}
 	g.policy = p
-	g.audit = audit.New(j, p.Project, p.Agent)
+	g.audit = audit.New(j, audit.Of{Project: p.Project, Agent: p.Agent, UID: p.UID})
 	g.judge = judge.New(m, g.audit)
 	g.dialer = outgoing.New(g.judge, outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
 	g.proxy = proxy.New(proxy.Options{Judge: g.judge, Names: g.names, Dialer: g.dialer, Idle: o.tunnelIdle})
@@ -124,9 +124,9 @@ func (g *gate) replace() (cut int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if p.Project != g.policy.Project || p.Agent != g.policy.Agent {
-		return 0, fmt.Errorf("%s: is the policy of %s %s, this gate is that of %s %s",
-			g.o.policy, p.Project, p.Agent, g.policy.Project, g.policy.Agent)
+	if p.Project != g.policy.Project || p.Agent != g.policy.Agent || p.UID != g.policy.UID {
+		return 0, fmt.Errorf("%s: is the policy of %s %s with user %d, this gate is that of %s %s with user %d",
+			g.o.policy, p.Project, p.Agent, p.UID, g.policy.Project, g.policy.Agent, g.policy.UID)
 	}
 	g.dialer.Configure(outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
 	cut = g.judge.Replace(m)

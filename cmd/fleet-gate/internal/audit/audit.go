@@ -32,9 +32,9 @@ const Many = "many"
 
 // Log writes the records of one agent's gate.
 type Log struct {
-	project, agent string
-	journal        *Journal
-	now            func() time.Time
+	of      Of
+	journal *Journal
+	now     func() time.Time
 
 	mu      sync.Mutex
 	allows  bucket
@@ -44,6 +44,12 @@ type Log struct {
 	closed  bool
 }
 
+// Of is whose records a Log writes.
+type Of struct {
+	Project, Agent string
+	UID            int64 // the agent's, 0 where it is not known
+}
+
 // same is what makes two denials the same for a reader.
 type same struct {
 	kind, host, reason string
@@ -51,14 +57,14 @@ type same struct {
 }
 
 // New makes a log that writes to j.
-func New(j *Journal, project, agent string) *Log {
-	l := &Log{project: project, agent: agent, journal: j, now: time.Now, counted: map[same]int64{}}
+func New(j *Journal, of Of) *Log {
+	l := &Log{of: of, journal: j, now: time.Now, counted: map[same]int64{}}
 	l.allows = newBucket(allowBurst, allowRate, l.now())
 	l.denials = newBucket(denialBurst, denialRate, l.now())
 	return l
 }
 
-// Write records r, whose project and agent it sets. On an error nothing was written: the caller refuses what it would
+// Write records r, whose agent it sets. On an error nothing was written: the caller refuses what it would
 // have allowed. A denial may be counted and written later.
 func (l *Log) Write(r audit.Record) error {
 	if r.Verdict == audit.Deny {
@@ -72,7 +78,7 @@ func (l *Log) Write(r audit.Record) error {
 }
 
 func (l *Log) write(r audit.Record) error {
-	r.Project, r.Agent = l.project, l.agent
+	r.Project, r.Agent, r.UID = l.of.Project, l.of.Agent, l.of.UID
 	if err := l.journal.Send(r.Fields()); err != nil {
 		return fmt.Errorf("write the audit record: %w", err)
 	}

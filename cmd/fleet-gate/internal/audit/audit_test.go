@@ -99,7 +99,7 @@ func TestEncode(t *testing.T) {
 // EGR-H9: each allowed request has its record.
 func TestH9EveryAllowedOne(t *testing.T) {
 	d := listen(t)
-	l := New(open(t, d.path), "demo", "lead")
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead", UID: 990})
 	const n = 2000
 	go func() {
 		for i := range n {
@@ -110,7 +110,7 @@ func TestH9EveryAllowedOne(t *testing.T) {
 	}()
 	for i := range n {
 		got := d.next()
-		if got["FLEET_CONNECTION"] != fmt.Sprint(i+1) || got["FLEET_AGENT"] != "lead" || got["FLEET_PROJECT"] != "demo" {
+		if got["FLEET_CONNECTION"] != fmt.Sprint(i+1) || got["FLEET_AGENT"] != "lead" || got["FLEET_PROJECT"] != "demo" || got["FLEET_UID"] != "990" {
 			t.Fatalf("record %d: %v", i, got)
 		}
 	}
@@ -119,7 +119,7 @@ func TestH9EveryAllowedOne(t *testing.T) {
 // EGR-H8: when nobody reads the journal, a write fails after a while instead of waiting for ever.
 func TestH8Full(t *testing.T) {
 	d := listen(t)
-	l := New(open(t, d.path), "demo", "lead")
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead", UID: 990})
 	began := time.Now()
 	for range 10_000 {
 		if err := l.Write(allowed(1)); err != nil {
@@ -144,7 +144,7 @@ func TestH8Full(t *testing.T) {
 
 func TestJournaldStartedAnew(t *testing.T) {
 	d := listen(t)
-	l := New(open(t, d.path), "demo", "lead")
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead", UID: 990})
 	d.conn.Close()
 	if err := l.Write(allowed(1)); err == nil {
 		t.Error("wrote to nobody")
@@ -161,7 +161,7 @@ func TestJournaldStartedAnew(t *testing.T) {
 // Denials of the same are one record and a count; denials of many things are bounded, and none is lost.
 func TestDenialsAreCounted(t *testing.T) {
 	d := listen(t)
-	l := New(open(t, d.path), "demo", "lead")
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead", UID: 990})
 	clock := time.Now()
 	l.now = func() time.Time { return clock }
 	go func() {
@@ -204,7 +204,7 @@ func TestDenialsAreCounted(t *testing.T) {
 
 func TestCountsSurviveAFailure(t *testing.T) {
 	d := listen(t)
-	l := New(open(t, d.path), "demo", "lead")
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead", UID: 990})
 	l.Write(denial("one"))
 	l.Write(denial("one"))
 	d.next()
@@ -255,7 +255,7 @@ func BenchmarkWrite(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := New(j, "demo", "lead")
+	l := New(j, Of{Project: "demo", Agent: "lead", UID: 990})
 	l.allows = newBucket(1e12, 1, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {

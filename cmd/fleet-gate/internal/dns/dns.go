@@ -148,18 +148,24 @@ func question(p *dnsmessage.Parser) (q dnsmessage.Question, edns bool, err error
 
 func (s *Server) decide(q dnsmessage.Question) reply {
 	ask := policy.Request{Kind: policy.KindDNS, Host: q.Name.String()}
+	h, err := policy.ParseHost(ask.Host)
+	if err == nil {
+		ask.Host = h.String() // some clients write letters in changing case, and all of them mean one name
+	}
 	d := s.judge.Decide(ask)
 	c := s.judge.Case(0, ask)
+	if h.Name == policy.SelfName {
+		d.Allow = true
+	}
 	if !d.Allow {
 		r := judge.Refuse(d, ask)
 		c.Deny(r)
 		return reply{code: dnsmessage.RCodeNameError, text: r.Text}
 	}
-	h, err := policy.ParseHost(ask.Host)
 	if err != nil || h.Name == "" {
 		return reply{code: dnsmessage.RCodeNameError, text: policy.ErrHost.Error()}
 	}
-	a, err := s.names.Address(h.Name, d.Rule)
+	a, err := s.names.Address(h.Name, d.Pattern)
 	if errors.Is(err, names.ErrTooMany) {
 		r := judge.TooManyNames(h.Name, d.Rule)
 		c.Deny(r)

@@ -135,8 +135,11 @@ var kinds = [...]string{
 func (c *Case) Allow(d policy.Decision, address string) *Refusal {
 	r := c.record
 	r.Event, r.Verdict, r.Rule, r.Reason, r.Address = record.Decision, record.Allow, d.Rule, d.Reason, address
-	if d.Reported {
+	switch {
+	case d.Reported:
 		r.Verdict = record.Would
+	case d.Bypassed:
+		r.Verdict = record.Bypassed
 	}
 	if err := c.j.log.Write(r); err != nil {
 		return &Refusal{Reason: Unrecorded, Text: "the gate cannot write its audit records now; the operator looks at journald"}
@@ -177,6 +180,7 @@ const (
 	Uninspect  = "not-inspected" // methods or paths are to be decided on inside TLS
 	Direct     = "direct"        // a connection that was not redirected to the transparent port
 	Malformed  = "malformed"     // a request that has more than one reading
+	Budget     = "budget"        // as much as a day's limit has gone out
 )
 
 // Refusal is why something is not done: a denial, or a host that cannot be reached.

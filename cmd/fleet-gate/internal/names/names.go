@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fleet/schemas/audit"
+	"fleet/schemas/policy"
 )
 
 // Range is where the addresses lie. The first ones are for the agent's interface.
@@ -24,21 +25,26 @@ const (
 	// first is the offset of the first address that is given out.
 	first = 256
 
-	// maxRule bounds the names for one rule. An exact rule has one; below a wildcard, names can carry data out.
+	// Names that nobody has listed one by one can carry data out, one a name. A wildcard has at most maxRule of them:
+	// with policy.MaxChild characters each of 38, that is 41 kB for as long as the namespace lives.
 	maxRule = 1000
 
-	// maxAll bounds the names of an agent.
-	maxAll = 1 << 16
+	// maxAll bounds the names of an agent, maxOpen those that are not listed one by one: the others find room always.
+	maxAll  = 1 << 16
+	maxOpen = maxAll - policy.MaxRules
 
-	// A rule may have burst new names at once, and then one every pause.
+	// A wildcard may have burst new names at once, and then one every pause.
 	burst = 100
 	pause = time.Second
 )
 
-// ErrTooMany tells that a rule, or the agent, has as many names as it may, or has new ones too fast.
+// Self is the address of policy.SelfName, in no table.
+var Self = at(2)
+
+// ErrTooMany tells that a wildcard, or the agent, has as many names as it may, or has new ones too fast.
 var ErrTooMany = errors.New("too many new names")
 
-// Table holds names and addresses. Each line of its file is an address, a name and a rule, with tabs between.
+// Table holds names and addresses. Each line of its file is an address, a name and a rule's host, with tabs between.
 type Table struct {
 	mu     sync.Mutex
 	file   *os.File
@@ -127,17 +133,19 @@ func (t *Table) rule(name string) *rule {
 	return r
 }
 
-// Address returns the address of a name in canonical form that the named rule allows; it gives it one if it has none.
-// The error is ErrTooMany, or that of the file.
+// Address returns the address of a name in canonical form, and gives it one if it has none. It is allowed by the rule
+// with this pattern as its host, "" where by no rule. The error is ErrTooMany, or that of the file.
 func (t *Table) Address(name, by string) (netip.Addr, error) {
+	if name == policy.SelfName {
+		return Self, nil
+	}
 	by = audit.Text(by)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a, ok := t.byName[name]; ok {
 		return a, nil
 	}
-	r := t.rule(by)
-	if len(t.byName) >= maxAll || r.names >= maxRule || !r.take(t.now()) {
+	if !t.room(by) {
 		return netip.Addr{}, ErrTooMany
 	}
 	a := t.next
@@ -146,6 +154,20 @@ func (t *Table) Address(name, by string) (netip.Addr, error) {
 	}
 	t.set(a, name, by)
 	return a, nil
+}
+
+// room tells whether there may be another name.
+func (t *Table) room(by string) bool {
+	switch wildcard := strings.HasPrefix(by, "*."); {
+	case by != "" && !wildcard:
+		return len(t.byName) < maxAll
+	case len(t.byName) >= maxOpen:
+		return false
+	case wildcard:
+		r := t.rule(by)
+		return r.names < maxRule && r.take(t.now())
+	}
+	return true
 }
 
 // take takes one of the burst, each of which comes back after a pause.
@@ -162,6 +184,9 @@ func (r *rule) take(now time.Time) bool {
 
 // Name returns the name that has an address.
 func (t *Table) Name(a netip.Addr) (string, bool) {
+	if a == Self {
+		return policy.SelfName, true
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	name, ok := t.byAddr[a]

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fleet/schemas/policy"
 )
 
 func open(t *testing.T, path string) *Table {
@@ -110,5 +112,28 @@ func TestE8Limits(t *testing.T) {
 	table = open(t, path)
 	if _, err := table.Address("new.test", "*.test"); !errors.Is(err, ErrTooMany) {
 		t.Errorf("after a restart: %v", err)
+	}
+}
+
+// Listed names are not limited in rate, and find room when all others are taken.
+func TestListedNames(t *testing.T) {
+	table := open(t, t.TempDir()+"/names")
+	for i := range 5 * burst {
+		address(t, table, fmt.Sprintf("listed%d.test", i), "listed.test")
+	}
+	for i := len(table.byName); i < maxOpen; i++ { // what mode report lets an agent have
+		address(t, table, fmt.Sprintf("any%d.test", i), "")
+	}
+	for _, by := range []string{"", "*.test"} {
+		if _, err := table.Address("new.test", by); !errors.Is(err, ErrTooMany) {
+			t.Errorf("%q: got %v", by, err)
+		}
+	}
+	address(t, table, "new.test", "new.test")
+	if a := address(t, table, policy.SelfName, ""); a != Self {
+		t.Errorf("the gate has %s", a)
+	}
+	if name, ok := table.Name(Self); !ok || name != policy.SelfName {
+		t.Errorf("%s is %q", Self, name)
 	}
 }

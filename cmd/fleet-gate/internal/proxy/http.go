@@ -56,6 +56,9 @@ func (s *session) serveOne(req *head.Request) (again bool) {
 	again = req.Minor == 1 && !contains(head.Tokens(req.Header, "Connection"), "close") &&
 		!contains(head.Tokens(req.Header, "Proxy-Connection"), "close")
 	q, r := s.question(req)
+	if r == nil && isSelf(q) && policy.MethodOK(req.Method) {
+		return s.answerSelf(req, q, again)
+	}
 	var d policy.Decision
 	if r == nil {
 		d = s.p.Judge.Decide(q)

@@ -113,6 +113,10 @@ func (p *Proxy) Requests(c *net.TCPConn, done func()) { p.session(c, done).serve
 func (p *Proxy) Redirected(c *net.TCPConn, done func()) {
 	s := p.session(c, done)
 	q, refusal := s.target()
+	if isSelf(q) {
+		s.serveSelf(q)
+		return
+	}
 	d := policy.Decision{Protocol: guess(q.Port)}
 	if refusal == nil {
 		d = p.Judge.Decide(q)
@@ -210,7 +214,7 @@ func (s *session) admit(host string, d policy.Decision) *judge.Refusal {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
 	}
-	_, err := s.p.Names.Address(host, d.Rule)
+	_, err := s.p.Names.Address(host, d.Pattern)
 	if errors.Is(err, names.ErrTooMany) {
 		return judge.TooManyNames(host, d.Rule)
 	}

@@ -27,6 +27,14 @@ func (s *session) connect(req *head.Request) {
 		return
 	}
 	q.Host, q.Port = h.String(), port
+	if isSelf(q) {
+		if _, err := s.c.Write(established); err != nil {
+			s.end()
+			return
+		}
+		s.serveSelf(q)
+		return
+	}
 	d := s.p.Judge.Decide(q)
 	refusal := usable(d, q)
 	if refusal == nil {
