@@ -77,7 +77,7 @@ type web struct {
 }
 
 func newWeb(c net.Conn) *web {
-	return &web{Conn: c, r: bufio.NewReaderSize(c, 256<<10), buf: make([]byte, 256<<10)}
+	return &web{Conn: c, r: bufio.NewReader(c), buf: make([]byte, 256<<10)}
 }
 
 // get asks for a target and reads all of the answer, whose length it returns.
