@@ -26,6 +26,7 @@ var ErrNotTLS = errors.New("no TLS ClientHello")
 type Hello struct {
 	Name   string // server_name as it is written; "" where there is none
 	Hidden bool   // it may hold another, encrypted ClientHello
+	Size   int    // bytes of the records that it is in; whatever was read behind them is something else
 }
 
 var errSeen = errors.New("seen")
@@ -46,6 +47,10 @@ var config = &tls.Config{
 func Read(r io.Reader) (h Hello, seen []byte, err error) {
 	in := &tap{r: r}
 	if err := tls.Server(in, config).Handshake(); err == nil || in.found {
+		var ok bool
+		if in.hello.Size, ok = size(in.seen.Bytes()); !ok {
+			return Hello{}, in.seen.Bytes(), ErrNotTLS
+		}
 		return in.hello, in.seen.Bytes(), nil
 	}
 	if in.err != nil && !errors.Is(in.err, io.EOF) {

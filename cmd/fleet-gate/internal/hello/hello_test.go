@@ -101,6 +101,12 @@ func TestRead(t *testing.T) {
 		} {
 			h, seen, err := Read(r)
 			rest, _ := io.ReadAll(r)
+			if err == nil {
+				if again, _, err := Read(bytes.NewReader(c.in[:h.Size])); err != nil || again != h {
+					t.Errorf("%s, %s: %d bytes are not the size: %v", name, how, h.Size, err)
+				}
+				h.Size = 0
+			}
 			if !errors.Is(err, c.err) || h != c.want {
 				t.Errorf("%s, %s: got %+v, %v", name, how, h, err)
 			}
