@@ -258,12 +258,15 @@ func cause(err error) error {
 }
 
 type result struct {
-	c   net.Conn
+	c   *net.TCPConn
 	err error
 }
 
 // first tries addresses, each one a while after the one before or when one failed, and keeps the first connection.
 func first(ctx context.Context, addrs []netip.Addr, port uint16) (*net.TCPConn, error) {
+	if len(addrs) == 1 {
+		return dialOne(ctx, addrs[0], port)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan result, len(addrs))
@@ -282,8 +285,10 @@ func first(ctx context.Context, addrs []netip.Addr, port uint16) (*net.TCPConn, 
 		case r := <-results:
 			running--
 			if r.err == nil {
-				go closeLate(results, running)
-				return r.c.(*net.TCPConn), nil
+				if running > 0 {
+					go closeLate(results, running)
+				}
+				return r.c, nil
 			}
 			failed = r.err
 		case <-wait:
@@ -301,8 +306,8 @@ func closeLate(results chan result, n int) {
 }
 
 // dialOne connects to exactly this address.
-func dialOne(ctx context.Context, a netip.Addr, port uint16) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(a, port).String())
+func dialOne(ctx context.Context, a netip.Addr, port uint16) (*net.TCPConn, error) {
+	return new(net.Dialer).DialTCP(ctx, "tcp", netip.AddrPort{}, netip.AddrPortFrom(a, port))
 }
 
 // Checks are the questions that have to be allowed as long as a connection to the target is open.
