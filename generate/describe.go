@@ -24,7 +24,8 @@ func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target stri
 		},
 	}
 	for _, a := range m.Agents {
-		out.Users = append(out.Users, manifest.User{Name: a.User, UID: a.UID, Home: a.Home(), Agent: a.Key})
+		out.Users = append(out.Users, manifest.User{Name: a.User, UID: a.UID, Home: a.Home(), Agent: a.Key},
+			manifest.User{Name: a.GateUser, UID: a.GateUID, Home: manifest.NoHome, Agent: a.Key, Gate: true})
 		out.Agents = append(out.Agents, agent(m, a))
 	}
 	var err error

@@ -5,8 +5,11 @@ package generate
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 
 	"fleet/generate/artifact"
+	"fleet/generate/egress"
 	"fleet/generate/model"
 	"fleet/generate/nft"
 	"fleet/generate/reportmd"
@@ -27,6 +30,10 @@ type Options struct {
 	Lock   []byte // content of .fleet.lock.json, empty where there is none
 	Avoid  []int  // UIDs that new users must not get
 	Target string // GOOS/GOARCH
+
+	// Programs are the daemons of the generation, by name in libexec: where each can be read. One that is not there is
+	// named by a stand-in, as golden trees have it; such a generation cannot be switched to.
+	Programs map[string]string
 	// Sink returns what keeps the content of the files, once the fleet is known and before anything is rendered. Nil is
 	// memory.
 	Sink func(*model.Fleet) artifact.Sink
@@ -67,6 +74,9 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if o.Sink != nil {
 		tree = artifact.NewTreeIn(o.Sink(m))
 	}
+	if err := AddPrograms(tree, o.Programs); err != nil {
+		return nil, err
+	}
 	if err := Render(m, tree); err != nil {
 		return nil, err
 	}
@@ -83,12 +93,41 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	}, nil
 }
 
+// Daemons are the names of the programs that a generation brings.
+var Daemons = []string{unit.GateProgram}
+
+// AddPrograms puts the daemons into a tree, or their stand-ins; it must come before Render.
+func AddPrograms(t *artifact.Tree, from map[string]string) error {
+	for _, name := range Daemons {
+		p := artifact.Path("libexec/" + name)
+		file, ok := from[name]
+		if !ok {
+			t.StandIn(p)
+			continue
+		}
+		err := t.Program(p, func(w io.Writer) error {
+			f, err := os.Open(file)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(w, f)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("add program %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // renderers in the order in which they may refer to each other's files.
 var renderers = []struct {
 	name   string
 	render func(*model.Fleet, *artifact.Tree) error
 }{
 	{"settings", settings.Render},
+	{"egress", egress.Render},
 	{"runner", runner.Render},
 	{"firewall", nft.Render},
 	{"sudoers", sudoers.Render},

@@ -24,6 +24,7 @@ type app struct {
 	dir, file, project string
 	json, quiet        bool
 	verbose, noColor   bool
+	warned             bool // the spec's warnings have been shown
 
 	in  io.Reader
 	out io.Writer
@@ -150,6 +151,10 @@ func (a *app) result(v any, text string) error {
 
 // warn shows the warnings of a report.
 func (a *app) warn(r report.Report) {
+	if a.warned {
+		return // a command that compiles twice, for a host and for golden
+	}
+	a.warned = true
 	for _, e := range r.Entries {
 		if e.Severity == report.Warning {
 			a.log.Warn(e.String())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -32,7 +33,12 @@ It needs no root and changes nothing but these folders and the lock beside the s
 func (a *app) build(cmd *cobra.Command, b *buildFlags) error {
 	building := store.NewBuilding(a.generations())
 	defer building.Discard()
-	c, err := a.compile(cmd.Context(), b, func(m *model.Fleet) artifact.Sink {
+	programs, done, err := a.programs(cmd.Context(), b)
+	if err != nil {
+		return err
+	}
+	defer done()
+	c, err := a.compile(cmd.Context(), b, programs, func(m *model.Fleet) artifact.Sink {
 		saveMemory(len(m.Agents))
 		return building
 	})
@@ -43,7 +49,7 @@ func (a *app) build(cmd *cobra.Command, b *buildFlags) error {
 	if err != nil {
 		return fmt.Errorf("write generation: %w", err)
 	}
-	if err := a.refreshGolden(c.Fleet.Project, c.Sealed); err != nil {
+	if err := a.refreshGolden(cmd.Context(), b, c.Fleet.Project); err != nil {
 		return err
 	}
 	gone, err := store.Prune(a.generations(), c.Fleet.Retention.Generations)
@@ -69,12 +75,16 @@ func saveMemory(agents int) {
 }
 
 // refreshGolden rewrites the golden tree where the project keeps one.
-func (a *app) refreshGolden(project string, s *store.Sealed) error {
+func (a *app) refreshGolden(ctx context.Context, b *buildFlags, project string) error {
 	dir := a.goldenTree("", project)
 	if _, err := os.Stat(dir); err != nil {
 		return nil
 	}
-	changes, err := store.WriteGolden(dir, s.Tree)
+	c, err := a.compile(ctx, b, nil, nil)
+	if err != nil {
+		return err
+	}
+	changes, err := store.WriteGolden(dir, c.Sealed.Tree)
 	if err != nil {
 		return err
 	}

@@ -72,16 +72,18 @@ func (a *app) specOptions(s *specFlags) (spec.Options, error) {
 
 // buildFlags are the flags of every command that compiles.
 type buildFlags struct {
-	spec   specFlags
-	target string
-	avoid  []int
-	locked bool
+	spec    specFlags
+	target  string
+	libexec string
+	avoid   []int
+	locked  bool
 }
 
 func (b *buildFlags) add(cmd *cobra.Command) {
 	b.spec.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&b.target, "target", "linux/"+runtime.GOARCH, "system to build for")
+	f.StringVar(&b.libexec, "libexec", "", "take the daemons from this `folder` (default: this program's own)")
 	f.IntSliceVar(&b.avoid, "avoid-uid", nil, "give this user `id` to nobody: a host has it already")
 	f.BoolVar(&b.locked, "locked", false, "fail where "+lockFile+" would change")
 }
@@ -89,8 +91,9 @@ func (b *buildFlags) add(cmd *cobra.Command) {
 // sink returns what keeps the files of a fleet; nil is memory.
 type sink func(*model.Fleet) artifact.Sink
 
-// compile evaluates and compiles the spec, and writes the lock where it changed.
-func (a *app) compile(ctx context.Context, b *buildFlags, to sink) (*generate.Compiled, error) {
+// compile evaluates and compiles the spec, and writes the lock where it changed. Without programs the generation names
+// them by stand-ins, as golden trees have it.
+func (a *app) compile(ctx context.Context, b *buildFlags, programs map[string]string, to sink) (*generate.Compiled, error) {
 	so, err := a.specOptions(&b.spec)
 	if err != nil {
 		return nil, err
@@ -99,7 +102,9 @@ func (a *app) compile(ctx context.Context, b *buildFlags, to sink) (*generate.Co
 	if err != nil {
 		return nil, err
 	}
-	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Avoid: b.avoid, Target: b.target, Sink: to})
+	c, err := generate.Compile(ctx, generate.Options{
+		Spec: so, Lock: locked, Avoid: b.avoid, Target: b.target, Programs: programs, Sink: to,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ script is then reviewed as text. With --check it writes nothing, prints how the 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.locked = b.locked || check
-			c, err := a.compile(cmd.Context(), &b, nil)
+			c, err := a.compile(cmd.Context(), &b, nil, nil)
 			if err != nil {
 				return err
 			}

@@ -99,7 +99,12 @@ func (a *app) trial(ctx context.Context, t *tryFlags) (*generate.Compiled, error
 	if err != nil {
 		return nil, err
 	}
-	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Target: t.build.target})
+	programs, done, err := a.programs(ctx, &t.build)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c, err := generate.Compile(ctx, generate.Options{Spec: so, Lock: locked, Target: t.build.target, Programs: programs})
 	if err != nil {
 		return nil, err
 	}

@@ -20,13 +20,16 @@ type Entry struct {
 	Mode   fs.FileMode
 	Link   string
 	Size   int64    // of the content, in bytes
-	SHA256 string   // of the content, lower-case hex
+	SHA256 string   // of the content, lower-case hex; "" of a stand-in
 	Names  []string // store paths that the content names, in its order
 }
 
 // StoreName returns the name that the content has in a host's store: the first 32 hex digits of its SHA-256, a dash and
 // the base name of the path.
 func (e Entry) StoreName() string {
+	if e.SHA256 == "" {
+		return "@" + path.Base(string(e.Path))
+	}
 	return e.SHA256[:32] + "-" + path.Base(string(e.Path))
 }
 
@@ -78,6 +81,8 @@ type Tree struct {
 	entries []Entry
 	index   map[Path]int
 	sink    Sink
+
+	standIns map[Path]Entry
 }
 
 // NewTree returns an empty tree whose content is in memory.
@@ -102,10 +107,27 @@ func (t *Tree) Add(files ...File) error {
 
 // Stream puts a plain file into the tree whose content is too large to be in memory.
 func (t *Tree) Stream(p Path, write func(io.Writer) error) error {
-	if err := t.free(p); err != nil {
+	return t.stream(File{Path: p, Mode: ModeText}, write)
+}
+
+// Program puts an executable into the tree, which copy writes.
+func (t *Tree) Program(p Path, copy func(io.Writer) error) error {
+	return t.stream(File{Path: p, Mode: ModeScript}, copy)
+}
+
+// StandIn makes files name a program that is not in the tree: its path in the store is then StoreDir/@NAME, whatever
+// its content. Golden trees have stand-ins, so that another compiler changes nothing in them.
+func (t *Tree) StandIn(p Path) {
+	if t.standIns == nil {
+		t.standIns = map[Path]Entry{}
+	}
+	t.standIns[p] = Entry{Path: p, Mode: ModeScript}
+}
+
+func (t *Tree) stream(f File, write func(io.Writer) error) error {
+	if err := t.free(f.Path); err != nil {
 		return err
 	}
-	f := File{Path: p, Mode: ModeText}
 	e, sum := newEntry(f), sha256.New()
 	err := t.sink.Stream(f, func(w io.Writer) error {
 		return write(io.MultiWriter(w, sum, (*size)(&e.Size)))
@@ -138,11 +160,12 @@ func (t *Tree) know(e Entry) {
 	t.entries = append(t.entries, e)
 }
 
-// Entry returns what is known of the file at p.
+// Entry returns what is known of the file at p, or of its stand-in.
 func (t *Tree) Entry(p Path) (Entry, bool) {
 	i, ok := t.index[p]
 	if !ok {
-		return Entry{}, false
+		e, ok := t.standIns[p]
+		return e, ok
 	}
 	return t.entries[i], true
 }

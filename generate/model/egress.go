@@ -49,10 +49,10 @@ const portHTTP, portTLS = 80, 443
 
 // Egress returns the policy of one agent: the fleet's rules, its own and those of its harness. The name of a rule is its
 // place in the spec. An error is about egress.dns or egress.upstream; all else is the policy's own Check's to find.
-func Egress(f *fleet.Fleet, key string) (*policy.Policy, error) {
+func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 	a := f.Agents[key]
 	out := &policy.Policy{
-		Version: policy.Version, Project: f.Project, Agent: key, Mode: cmp.Or(a.Egress.Mode, f.Egress.Mode),
+		Version: policy.Version, Project: f.Project, Agent: key, UID: int64(uid), Mode: cmp.Or(a.Egress.Mode, f.Egress.Mode),
 		Allow: []policy.Rule{}, Deny: []policy.Denial{},
 	}
 	for _, from := range []struct {

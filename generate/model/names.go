@@ -13,6 +13,10 @@ func (f *Fleet) Target() UnitName { return UnitName("fleet-" + f.Project + ".tar
 // Slice holds every process of the project.
 func (f *Fleet) Slice() UnitName { return UnitName("fleet-" + f.Project + ".slice") }
 
+// GateSlice holds the gates. It lies in fleet.slice, by which the firewalls of other projects know that these are not
+// theirs to judge, and not in Slice, whose processes reach nothing.
+func (f *Fleet) GateSlice() UnitName { return UnitName("fleet-" + f.Project + "_gates.slice") }
+
 // Anchor is the unit that proves the generation whole; every other unit requires it.
 func (f *Fleet) Anchor() UnitName { return f.Unit("anchor.service") }
 

@@ -138,7 +138,7 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 	out.Instructions = compose(r.fleet, &out, a.Instructions)
 	out.Harness = harness(a.Harness, r.fleet.Harnesses[a.Harness], a)
 	var err error
-	out.Policy, err = Egress(r.fleet, key)
+	out.Policy, err = Egress(r.fleet, key, uid)
 	r.keep(err)
 	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {
 		s := r.schedule(name, a.Schedules[name], out.Session)

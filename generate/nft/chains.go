@@ -13,14 +13,21 @@ import (
 // either of them and accepted only for both together.
 func chains(m *model.Fleet) []Chain {
 	var out []Chain
-	if slices.ContainsFunc(m.Agents, func(a model.Agent) bool { return a.Isolation == model.User }) {
+	if hasUser(m) {
 		out = append(out, input())
 	}
 	out = append(out, output(m), agent(), unnamed(m))
+	if hasUser(m) {
+		out = append(out, local(m))
+	}
 	if hasPorts(m) {
-		out = append(out, local(), loopback(), closed())
+		out = append(out, loopback(), closed())
 	}
 	return append(out, refuse(m))
+}
+
+func hasUser(m *model.Fleet) bool {
+	return slices.ContainsFunc(m.Agents, func(a model.Agent) bool { return a.Isolation == model.User })
 }
 
 func hasPorts(m *model.Fleet) bool {
@@ -48,10 +55,14 @@ func input() Chain {
 }
 
 func output(m *model.Fleet) Chain {
-	return Chain{Name: "output", Hook: &Hook{At: "output"}, Rules: []Rule{
+	c := Chain{Name: "output", Hook: &Hook{At: "output"}, Rules: []Rule{
 		rule("uids", Words("meta skuid"), Range(m.UIDs.From, m.UIDs.To), Words("goto"), Name("agent")),
 		rule("", with(inSlice, Words("goto"), Name("unnamed"))...),
 	}}
+	if hasUser(m) {
+		c.Rules = append(c.Rules, rule("", Words("oif"), lo, Words("ip daddr"), Ref("gates"), Words("goto"), Name("foreign")))
+	}
+	return c
 }
 
 func agent() Chain {
@@ -67,8 +78,12 @@ func agent() Chain {
 
 func unnamed(m *model.Fleet) Chain {
 	c := Chain{Name: "unnamed"}
+	if hasUser(m) {
+		c.Rules = append(c.Rules, rule("what a closed socket still has to send", Words("oif"), lo, Words("ip daddr"), Ref("gates"),
+			notFirst, Words("accept")))
+	}
 	if hasPorts(m) {
-		c.Rules = toLoopback("closed")
+		c.Rules = append(c.Rules, toLoopback("closed")...)
 	}
 	c.Rules = append(c.Rules,
 		rule("", Words("counter name"), Quote(counterUnnamed)),
@@ -85,8 +100,16 @@ func toLoopback(chain string) []Rule {
 	}
 }
 
-func local() Chain {
-	return Chain{Name: "local", Rules: append(toLoopback("loopback"), rule("", Words("goto"), Name("refuse")))}
+// local is for agents of isolation user: their gates, and where they have ports of their own these.
+func local(m *model.Fleet) Chain {
+	c := Chain{Name: "local", Rules: []Rule{
+		rule("", with(inSlice, Words("oif"), lo, Words("meta l4proto { tcp , udp } meta skuid . ip daddr . th dport vmap"), Ref("doors"))...),
+	}}
+	if hasPorts(m) {
+		c.Rules = append(c.Rules, toLoopback("loopback")...)
+	}
+	c.Rules = append(c.Rules, rule("", Words("goto"), Name("refuse")))
+	return c
 }
 
 func loopback() Chain {

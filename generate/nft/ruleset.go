@@ -24,7 +24,7 @@ type Counter struct {
 type Set struct {
 	Name     string
 	Key      string // nft type, such as "uid" or "uid . inet_service"
-	Value    string // "verdict" or "counter"
+	Value    string // "verdict", "counter" or an nft type
 	Flags    []string
 	Size     int
 	Timeout  string // nft time, such as "10m"
@@ -47,8 +47,9 @@ type Chain struct {
 	Note  string
 }
 
-// Hook makes a chain a base chain of type filter and policy accept.
+// Hook makes a chain a base chain of policy accept.
 type Hook struct {
+	Type     string // "" is filter
 	At       string // output or input
 	Priority int
 }

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 const quotedLimit = 127
 
 var (
-	wordRe = regexp.MustCompile(`^(?:[a-z][a-z0-9_-]*|[0-9]+(?:\.[0-9]+){3}/[0-9]+|::1|[0-9]+(?:/minute)?|[!=]=|[.&|(){}])$`)
+	wordRe = regexp.MustCompile(`^(?:[a-z][a-z0-9_-]*|[0-9]+(?:\.[0-9]+){3}/[0-9]+|::1|[0-9a-f:]*::/[0-9]+|[0-9]+(?:/minute)?|[!=]=|[.&|(){},])$`)
 	nameRe = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 )
 
@@ -54,6 +55,14 @@ func Ports(from, to int) Term {
 		return Term{err: fmt.Errorf("nft ports %d-%d must lie within 1-65535", from, to)}
 	}
 	return Range(from, to)
+}
+
+// Addr is an IPv4 address.
+func Addr(a netip.Addr) Term {
+	if !a.Is4() {
+		return Term{err: fmt.Errorf("nft address %q must be of IPv4", a)}
+	}
+	return Term{text: a.String()}
 }
 
 // Name is the name of a chain or a word after goto.

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -82,7 +83,7 @@ func (w *writer) set(s *Set) {
 	w.note(1, s.Note)
 	kind, typ := "set", s.Key
 	if s.Value != "" {
-		w.check(checkName(s.Value))
+		w.check(Words(s.Value).err)
 		kind, typ = "map", s.Key+" : "+s.Value
 	}
 	w.line(1, kind+" "+s.Name+" {", "")
@@ -128,8 +129,10 @@ func (w *writer) chain(c *Chain) {
 	w.note(1, c.Note)
 	w.line(1, "chain "+c.Name+" {", "")
 	if c.Hook != nil {
+		kind := cmp.Or(c.Hook.Type, "filter")
+		w.check(checkName(kind))
 		w.check(checkName(c.Hook.At))
-		w.line(2, fmt.Sprintf("type filter hook %s priority %d; policy accept;", c.Hook.At, c.Hook.Priority), "")
+		w.line(2, fmt.Sprintf("type %s hook %s priority %d; policy accept;", kind, c.Hook.At, c.Hook.Priority), "")
 	}
 	for _, r := range c.Rules {
 		w.note(2, r.Note)

@@ -72,7 +72,7 @@ func (c *checker) shared(p place, pattern, name string) {
 
 // policy checks the policy that an agent would get.
 func (c *checker) policy(key string) {
-	out, err := model.Egress(c.fleet, key)
+	out, err := model.Egress(c.fleet, key, c.fleet.UIDs.From)
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			where, message, _ := strings.Cut(line, ": ")

@@ -153,10 +153,16 @@ func removeEmpty(root, dir string) {
 // unified returns the unified diff of two texts with three lines of context, labelled with the two names, and "" where
 // they are equal.
 func unified(oldName, newName, oldText, newText string) string {
+	if isBinary(oldText) || isBinary(newText) {
+		return fmt.Sprintf("--- %s\n+++ %s\nBinary files differ\n", label("a/", oldName), label("b/", newName))
+	}
 	d := diff.Diff(label("a/", oldName), []byte(oldText), label("b/", newName), []byte(newText))
 	_, d, _ = bytes.Cut(d, []byte("\n")) // the first line repeats the names
 	return strings.ReplaceAll(string(d), linkMark, "link ")
 }
+
+// isBinary reports whether a file is a program, by the byte that no text of ours has.
+func isBinary(text string) bool { return strings.Contains(strings.TrimPrefix(text, linkMark), "\x00") }
 
 func label(prefix, name string) string {
 	if name == "/dev/null" {

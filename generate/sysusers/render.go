@@ -7,6 +7,7 @@ import (
 
 	"fleet/generate/artifact"
 	"fleet/generate/model"
+	"fleet/schemas/manifest"
 )
 
 //go:embed own.sh
@@ -30,10 +31,12 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 	var users []User
 	for i := range m.Agents {
 		a := &m.Agents[i]
-		if a.User == m.Operators {
+		if a.User == m.Operators || a.GateUser == m.Operators {
 			return fmt.Errorf("operators.group: must not be %q, the group of agents.%s", m.Operators, a.Key)
 		}
-		users = append(users, User{Name: a.User, ID: a.UID, Gecos: "fleet " + m.Project + " agent " + a.Key, Home: a.Home()})
+		users = append(users,
+			User{Name: a.User, ID: a.UID, Gecos: "fleet " + m.Project + " agent " + a.Key, Home: a.Home()},
+			User{Name: a.GateUser, ID: a.GateUID, Gecos: "fleet " + m.Project + " gate of " + a.Key, Home: manifest.NoHome})
 	}
 	var groups []Group
 	if m.Operators != "" {
@@ -57,9 +60,17 @@ func folders(m *model.Fleet) []Folder {
 		{Path: run, Mode: 0o755},
 		{Path: m.UnitsDir(), Mode: 0o755},
 		{Path: run + "/watchdog", Mode: 0o700},
+		{Path: run + "/egress", Mode: 0o755},
+		{Path: m.BypassDir(), Mode: 0o755},
+		{Path: run + "/egress/gate", Mode: 0o755},
+		{Path: run + "/egress/policy", Mode: 0o755},
 		{Path: "/var/lib/fleet", Mode: 0o755},
 		{Path: artifact.StoreDir, Mode: 0o755},
 		{Path: state, Mode: 0o755},
+		{Path: state + "/egress", Mode: 0o755},
+		{Path: state + "/egress/ca", Mode: 0o755},
+		{Path: m.CutDir(), Mode: 0o755},
+		{Path: state + "/egress/gate", Mode: 0o755},
 		{Path: state + "/keys", Mode: 0o700},
 		{Path: state + "/records", Mode: 0o755},
 		{Path: state + "/root", Mode: 0o755},
@@ -82,7 +93,9 @@ func agentFolders(m *model.Fleet, a *model.Agent) []Folder {
 		Folder{Path: m.AgentRoot(a.Key), Mode: 0o755},
 		Folder{Path: m.AgentRun(a.Key), Mode: 0o750, Group: a.User},
 		Folder{Path: m.AgentRun(a.Key) + "/queue", Mode: 0o750, Group: a.User},
-		own(m.AgentOwn(a.Key)))
+		own(m.AgentOwn(a.Key)),
+		Folder{m.BundleDir(a.Key), 0o755, a.GateUser, a.GateUser},
+		Folder{Path: m.GatePolicyDir(a.Key), Mode: 0o750, Group: a.GateUser})
 	if a.Git.Signing {
 		out = append(out, Folder{Path: m.KeyDir(a.Key), Mode: 0o700})
 	}

@@ -85,6 +85,7 @@ func (b *builder) contained(s Section, a *model.Agent) {
 		s.Units("BindsTo", firewall)
 	}
 	s.Units("After", firewall)
+	b.gated(s, a)
 }
 
 // journal sends output there. The agent's lines cannot claim a priority, nor push out what others wrote.
@@ -110,6 +111,7 @@ func (b *builder) environment(s Section, a *model.Agent) {
 	s.Env("SHELL", "/bin/sh") // the account's own is nologin
 	s.Env("TERM", "screen-256color")
 	s.Env("USER", a.User)
+	b.ways(s, a)
 	if a.Git.Signing {
 		s.Env("SSH_AUTH_SOCK", b.m.SignSock(a.Key))
 	}

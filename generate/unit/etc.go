@@ -21,9 +21,9 @@ func etcFiles(a *model.Agent) []artifact.File {
 		"group": fmt.Sprintf("root:x:0:\ntty:x:5:\nnogroup:x:65534:\n%s:x:%d:\n", a.User, a.UID),
 
 		"hosts": header(a) + "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
-		"nsswitch.conf": header(a) + "passwd: files\ngroup: files\nshadow: files\nhosts: files\nnetworks: files\n" +
+		"nsswitch.conf": header(a) + "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n" +
 			"protocols: files\nservices: files\nethers: files\nrpc: files\n",
-		"resolv.conf": header(a) + "# No name server: there is no way out.\noptions timeout:1 attempts:1\n",
+		"resolv.conf": header(a) + "nameserver " + a.GateAddr().String() + "\noptions timeout:2 attempts:2\n",
 	}
 	var out []artifact.File
 	for _, name := range etcNames {

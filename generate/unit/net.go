@@ -1,6 +1,10 @@
 package unit
 
-import "fleet/generate/model"
+import (
+	"strconv"
+
+	"fleet/generate/model"
+)
 
 // net makes the unit that holds the agent's network namespace as long as nobody stops it, so that all its units meet in
 // one. PrivateNetwork= and PrivateIPC= must stand in all of them: a unit that lacks one joins neither.
@@ -16,10 +20,14 @@ func (b *builder) net(a *model.Agent) {
 	s.Yes("RemainAfterExit")
 	s.Words("Slice", string(b.m.Slice()))
 	s.Yes("PrivateNetwork", "PrivateIPC")
-	hardened(s, "CAP_SYS_PTRACE") // to see the namespaces of PID 1
+	hardened(s, "CAP_NET_ADMIN", "CAP_SYS_PTRACE") // the second to see the namespaces of PID 1
 	s.Path("ReadWritePaths", b.m.RunDir())
-	s.Words("RestrictAddressFamilies", "none")
+	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_NETLINK")
 	s.Exec("ExecStart", Command{Argv: []string{b.store("libexec/namespaces"), b.m.HostNamespaces(), "net", "ipc"}})
+	ports := a.GatePorts()
+	s.Exec("ExecStart", Command{Argv: []string{
+		b.store("libexec/net"), strconv.Itoa(ports.DNS), strconv.Itoa(ports.Transparent),
+	}})
 }
 
 // hardened is the sandbox of a unit of root's that only runs a script of ours.

@@ -52,6 +52,7 @@ func (b *builder) agentUnits(a *model.Agent) {
 	if a.Isolation == model.Namespace {
 		b.net(a)
 	}
+	b.gate(a)
 	if a.Git.Signing {
 		b.sign(a)
 	}

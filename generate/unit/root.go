@@ -47,6 +47,9 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 	for _, name := range etcNames {
 		s.Bind(Bind{Source: b.store(a.File("etc/" + name)), Target: "/etc/" + name})
 	}
+	if len(a.Policy.Inspected()) > 0 {
+		s.Bind(Bind{Source: b.m.BundleDir(a.Key) + "/bundle.pem", Target: model.InsideBundle})
+	}
 	b.managed(s, a)
 	if a.Git.Signing {
 		s.At(agentPath(a, "git.signing")).Bind(Bind{Source: b.m.KeyDir(a.Key) + "/sign.pub", Target: model.InsideSignKey})

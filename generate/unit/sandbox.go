@@ -110,7 +110,10 @@ func isolation(s Section, a *model.Agent) {
 	// No NOTIFY_SOCKET: a status would reach terminals, and EXTEND_TIMEOUT_USEC= would hold up a stop.
 	s.Words("NotifyAccess", "none")
 	if a.Isolation == model.Namespace {
+		// No IPAddressDeny=: an answer of the gate to a connection that was redirected bears the address that the agent
+		// asked for, and there is no device but loopback anyway.
 		s.Yes("PrivateNetwork")
+		return
 	}
 	// A second wall: it holds where the rules of nftables are gone.
 	s.Words("IPAddressDeny", "any")

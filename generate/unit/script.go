@@ -12,6 +12,12 @@ var assertText string
 //go:embed script/namespaces.sh
 var namespacesText string
 
+//go:embed script/net.sh
+var netText string
+
+//go:embed script/policy.sh
+var policyText string
+
 //go:embed script/record.sh
 var recordText string
 
@@ -22,11 +28,13 @@ var signText string
 var (
 	assertScript     = artifact.Script("libexec/assert", assertText)
 	namespacesScript = artifact.Script("libexec/namespaces", namespacesText)
+	netScript        = artifact.Script("libexec/net", netText)
+	policyScript     = artifact.Script("libexec/policy", policyText)
 	recordScript     = artifact.Script("libexec/record", recordText)
 	signScript       = artifact.Script("libexec/sign", signText)
 )
 
 // Scripts returns the scripts of this package. Render returns them among its files.
 func Scripts() []artifact.File {
-	return []artifact.File{assertScript, namespacesScript, recordScript, signScript}
+	return []artifact.File{assertScript, namespacesScript, netScript, policyScript, recordScript, signScript}
 }

@@ -44,7 +44,7 @@ func (i *Instruction) UnmarshalJSON(b []byte) error {
 func (r *EgressRule) UnmarshalJSON(b []byte) error {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
-		*r = EgressRule{}
+		*r = EgressRule{Methods: []string{}, Paths: []string{}}
 		r.Host, r.Ports = target(text)
 		return nil
 	}
@@ -56,7 +56,7 @@ func (r *EgressRule) UnmarshalJSON(b []byte) error {
 func (d *EgressDenial) UnmarshalJSON(b []byte) error {
 	var text string
 	if json.Unmarshal(b, &text) == nil {
-		*d = EgressDenial{}
+		*d = EgressDenial{Methods: []string{}, Paths: []string{}}
 		d.Host, d.Ports = target(text)
 		return nil
 	}
@@ -70,13 +70,13 @@ func target(s string) (host string, ports []int) {
 	name, port, ok := strings.Cut(s, ":")
 	if inner, rest, bracketed := strings.Cut(strings.TrimPrefix(s, "["), "]"); bracketed && strings.HasPrefix(s, "[") {
 		if rest == "" {
-			return inner, nil
+			return inner, []int{}
 		}
 		name, port, ok = inner, strings.TrimPrefix(rest, ":"), rest[0] == ':'
 	}
 	n, err := strconv.Atoi(port)
 	if !ok || err != nil || n < 1 || n > 65535 || strconv.Itoa(n) != port {
-		return s, nil
+		return s, []int{}
 	}
 	return name, []int{n}
 }

@@ -177,7 +177,11 @@ func (c *checker) users() {
 			"name %q must be %s-AGENT", u.Name, c.m.Project)
 		c.must(u.UID >= c.m.UIDs[0] && u.UID <= c.m.UIDs[1], at,
 			"uid %d of %q must be in the range %v", u.UID, u.Name, c.m.UIDs)
-		c.must(u.Home == "/home/"+u.Name, at, "home %q must be %q", u.Home, "/home/"+u.Name)
+		home := "/home/" + u.Name
+		if u.Gate {
+			home = NoHome
+		}
+		c.must(u.Home == home, at, "home %q must be %q", u.Home, home)
 		c.must(!names[u.Name], at, "user %q must be listed once", u.Name)
 		c.must(!uids[u.UID], at, "uid %d must be listed once", u.UID)
 		names[u.Name], uids[u.UID] = true, true

@@ -58,7 +58,11 @@ type User struct {
 	UID   int    `json:"uid"`
 	Home  string `json:"home"`
 	Agent string `json:"agent,omitempty"`
+	Gate  bool   `json:"gate,omitempty"` // of the agent's gate, not of the agent
 }
+
+// NoHome is the home of users that have none.
+const NoHome = "/nonexistent"
 
 // Agent is what activation, status and diff must know of an agent; nothing here is secret.
 type Agent struct {

@@ -34,7 +34,7 @@ type Policy struct {
 	Version  int       `json:"version"`
 	Project  string    `json:"project"`
 	Agent    string    `json:"agent"`
-	UID      int64     `json:"uid,omitempty"` // the agent's on this host; a generation has none, root writes it for the gate
+	UID      int64     `json:"uid,omitempty"` // the agent's
 	Mode     string    `json:"mode"`
 	Allow    []Rule    `json:"allow"`
 	Deny     []Denial  `json:"deny"`

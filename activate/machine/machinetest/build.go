@@ -48,6 +48,20 @@ func programs(tags string) ([]machine.File, error) {
 	return files, nil
 }
 
+// Program returns where one of the programs, built with these tags, can be read while this process lives.
+func Program(tags, name string) (string, error) {
+	files, err := programs(tags)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		if f.Inside == filepath.Join(installDir, name) {
+			return f.Outside, nil
+		}
+	}
+	return "", fmt.Errorf("cmd has no program %s", name)
+}
+
 func build(dir, tags string) error {
 	mod, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {

@@ -78,12 +78,27 @@ func (h *Host) BuildIn(dir, file string) string {
 	h.t.Helper()
 	c, err := generate.Compile(context.Background(), generate.Options{
 		Spec: spec.Options{Dir: dir, File: file}, Lock: h.built.lock, Target: runtime.GOOS + "/" + runtime.GOARCH,
+		Programs: daemons(h.t),
 	})
 	if err != nil {
 		h.t.Fatalf("compile:\n%v", err)
 	}
 	h.built.lock = c.Lock
 	return h.place(c.Sealed)
+}
+
+// daemons returns where the daemons of this source can be read.
+func daemons(t testing.TB) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, name := range generate.Daemons {
+		path, err := machinetest.Program("", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = path
+	}
+	return out
 }
 
 // Seal makes a generation of a hand-written tree, for what no spec can make, and returns its folder inside the machine.

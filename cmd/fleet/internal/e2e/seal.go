@@ -54,6 +54,9 @@ func sealed(t testing.TB, text string, change func(*artifact.Tree, *manifest.Man
 		return nil, err
 	}
 	tree := artifact.NewTree()
+	if err := generate.AddPrograms(tree, daemons(t)); err != nil {
+		return nil, err
+	}
 	if err := generate.Render(m, tree); err != nil {
 		return nil, err
 	}

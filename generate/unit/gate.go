@@ -1,0 +1,230 @@
+package unit
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"fleet/generate/egress"
+	"fleet/generate/model"
+)
+
+// GateProgram is the name of the gate's program in libexec.
+const GateProgram = "fleet-gate"
+
+const (
+	// gateIdle is after how long without a connection a gate ends; its sockets stay.
+	gateIdle = 10 * time.Minute
+	// gateStop is what it gets to end its connections and write their records.
+	gateStop = 15 * time.Second
+	// gateWatch is how long it may hang.
+	gateWatch = 30 * time.Second
+	// gateFiles are for 16,000 connections, gateMemory for as many that are idle and some that are not.
+	gateFiles, gateMemory = 65536, 512 << 20
+)
+
+// gate makes the agent's way out: sockets where the agent is, and behind them the gate where it is not.
+func (b *builder) gate(a *model.Agent) {
+	b.gateSocket(a)
+	b.gateService(a)
+	if len(a.Policy.Inspected()) > 0 {
+		b.authority(a)
+	}
+}
+
+// gated orders a unit of the agent after its way out. Not Requires=, by which a restart of the socket would restart it.
+func (b *builder) gated(s Section, a *model.Agent) {
+	s.Units("Wants", b.m.GateSocket(a.Key))
+	s.Units("After", b.m.GateSocket(a.Key))
+	if len(a.Policy.Inspected()) > 0 {
+		s.Units("Wants", b.m.CAUnit(a.Key))
+		s.Units("After", b.m.CAUnit(a.Key))
+	}
+}
+
+// ways tells programs of the proxy, though what they send reaches the gate without it too; and of the roots to trust,
+// by the variables that curl, git, node, Python, Go, Rust, Deno and pip know.
+func (b *builder) ways(s Section, a *model.Agent) {
+	proxy := "http://" + net.JoinHostPort(a.GateAddr().String(), strconv.Itoa(a.GatePorts().Proxy))
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		s.Env(name, proxy)
+	}
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		s.Env(name, "localhost,127.0.0.1,::1")
+	}
+	if len(a.Policy.Inspected()) == 0 {
+		return
+	}
+	s.Env("FLEET_INSPECTED", inspected(a)) // a session that began with other roots ends, in its own time
+	for _, name := range bundleVariables {
+		s.Env(name, model.InsideBundle)
+	}
+}
+
+var bundleVariables = []string{
+	"CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE", "DENO_CERT", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+	"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE",
+}
+
+// gateSocket makes the sockets. systemd binds them in the agent's network namespace; there is no other way out of it.
+func (b *builder) gateSocket(a *model.Agent) {
+	u := b.unit(b.m.GateSocket(a.Key), agentPath(a, "egress"))
+	b.want(b.m.Target(), u.Name)
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": way out of agent "+a.Key)
+	b.owned(s, a, "restart")
+	s.Units("PartOf", b.m.Target())
+	firewall := b.m.Firewall()
+	if a.Isolation == model.Namespace {
+		net := b.m.NetUnit(a.Key)
+		s.Units("Requires", net)
+		s.Units("After", net)
+		s.Units("JoinsNamespaceOf", net)
+	}
+	s.Units("Wants", firewall)
+	s.Units("After", firewall)
+
+	s = u.Section("Socket")
+	at, ports := a.GateAddr(), a.GatePorts()
+	s.listen("ListenDatagram", at, ports.DNS)
+	s.listen("ListenStream", at, ports.DNS)
+	s.listen("ListenStream", at, ports.Proxy)
+	s.listen("ListenStream", at, ports.Transparent)
+	s.Int("Backlog", 4096)
+	s.Int("TriggerLimitIntervalSec", 0) // one bad start must not leave the socket failed for good
+	if a.Isolation == model.Namespace {
+		s.Yes("PrivateNetwork", "PrivateIPC") // both, see net
+	}
+}
+
+func (s Section) listen(key string, at netip.Addr, port int) {
+	s.put(key, net.JoinHostPort(at.String(), strconv.Itoa(port)), nil)
+}
+
+// gateService makes the gate. Its policy may change while it runs: a hash of it stands in the unit, and a reload reads
+// it again.
+func (b *builder) gateService(a *model.Agent) {
+	u := b.unit(b.m.GateService(a.Key), agentPath(a, "egress"))
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": gate of agent "+a.Key)
+	b.owned(s, a, "restart")
+	policy := egress.PolicyPath(a)
+	if e, ok := b.t.Entry(policy); ok {
+		s.Words("X-Fleet-ReloadTrigger", e.SHA256[:digestSize])
+	} else {
+		b.faults.Errorf("", "no artifact %q for unit %s", policy, u.Name)
+	}
+	s.Units("Requires", b.m.GateSocket(a.Key))
+	s.Units("After", b.m.GateSocket(a.Key), b.m.Firewall())
+	s.Units("Wants", b.m.Firewall())
+	s.Int("StartLimitIntervalSec", 0)
+
+	s = u.Section("Service")
+	s.Words("Type", "notify")
+	s.Words("NotifyAccess", "main")
+	s.Words("Restart", "on-failure")
+	s.Span("RestartSec", 200*time.Millisecond)
+	s.Span("TimeoutStartSec", startLimit)
+	s.Span("TimeoutStopSec", gateStop)
+	s.Span("WatchdogSec", gateWatch)
+	program := b.store("libexec/" + GateProgram)
+	b.gateBox(s, a, program, b.store("libexec/assert"))
+	s.Words("RuntimeDirectory", strings.TrimPrefix(b.m.GateRunDir(a.Key), "/run/"))
+	s.Words("RuntimeDirectoryMode", "0700")
+	s.Bind(Bind{Source: b.m.GateRunDir(a.Key), Write: true})
+	s.Words("LogRateLimitIntervalSec", "0") // the gate bounds what it writes
+	b.record(s)
+	b.takePolicy(s, "ExecStartPre", a)
+	s.Exec("ExecStartPre", Command{Argv: []string{b.store("libexec/assert"), "gate", b.m.HostNamespaces()}})
+	ports := a.GatePorts()
+	s.Exec("ExecStart", Command{Argv: []string{
+		program,
+		"--policy=" + b.policyFile(a),
+		"--state=" + b.m.GateStateDir(a.Key),
+		"--control=" + b.m.GateRunDir(a.Key) + "/control",
+		"--cut=" + b.m.CutDir() + "/" + a.Key,
+		"--bypass=" + b.m.BypassDir() + "/" + a.Key,
+		"--idle=" + gateIdle.String(),
+		"--dns-port=" + strconv.Itoa(ports.DNS),
+		"--proxy-port=" + strconv.Itoa(ports.Proxy),
+	}, Fold: 1})
+	b.takePolicy(s, "ExecReload", a)
+	s.Exec("ExecReload", Command{Argv: []string{program, "reload", "--control=" + b.m.GateRunDir(a.Key) + "/control"}})
+}
+
+// policyFile is the policy that the gate reads.
+func (b *builder) policyFile(a *model.Agent) string { return b.m.GatePolicyDir(a.Key) + "/policy.json" }
+
+// takePolicy has root copy the live generation's policy to where the gate can read it.
+func (b *builder) takePolicy(s Section, key string, a *model.Agent) {
+	s.Exec(key, Command{Prefix: "+", Argv: []string{
+		b.store("libexec/policy"), b.m.ActiveDir() + "/" + string(egress.PolicyPath(a)), b.policyFile(a), a.GateUser,
+	}})
+}
+
+// gateBox is the sandbox of what runs as the gate's user: it sees the host's programs and configuration, nothing of
+// the agents', and of fleet's just its own folders.
+func (b *builder) gateBox(s Section, a *model.Agent, runs ...string) {
+	s.Words("Slice", string(b.m.GateSlice()))
+	s.Words("User", a.GateUser)
+	s.Words("Group", a.GateUser)
+	s.Words("StateDirectory", strings.TrimPrefix(b.m.GateStateDir(a.Key), "/var/lib/"))
+	s.Words("StateDirectoryMode", "0700")
+	for _, dir := range []string{"/run", "/var"} {
+		s.Words("TemporaryFileSystem", dir+":ro,mode=0755,size=1M")
+	}
+	s.Bind(Bind{Source: b.m.GateStateDir(a.Key), Write: true})
+	for _, path := range append(runs,
+		b.m.GatePolicyDir(a.Key), b.m.BypassDir(), b.m.CutDir(), b.m.HostNamespaces(), "/run/systemd/notify") {
+		s.Bind(Bind{Source: path})
+	}
+	// Where /etc/resolv.conf may lead.
+	for _, path := range []string{"/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf", "/run/connman"} {
+		s.Bind(Bind{Source: path, Optional: true})
+	}
+	s.Words("LogNamespace", b.m.LogNamespace())
+	s.Words("SyslogIdentifier", "fleet-"+b.m.Project+"-"+a.Key+"-gate")
+	hardened(s)
+	s.Yes("PrivateIPC", "PrivateUsers", "ProtectControlGroups", "ProtectHome", "ProtectKernelTunables", "RemoveIPC")
+	s.Words("ProtectProc", "invisible")
+	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
+	s.Words("InaccessiblePaths", "-/boot", "-/srv", "-/opt", "-/mnt", "-/media", "-/etc/fleet")
+	s.Bytes("MemoryMax", gateMemory)
+	s.Int("TasksMax", 256)
+	s.Int("LimitNOFILE", gateFiles)
+}
+
+// authority makes the oneshot that gives the agent the roots to trust: the host's and its own gate's.
+func (b *builder) authority(a *model.Agent) {
+	u := b.unit(b.m.CAUnit(a.Key), agentPath(a, "egress"))
+	s := u.Section("Unit")
+	s.Text("Description", "fleet "+b.m.Project+": roots of trust of agent "+a.Key)
+	b.owned(s, a, "restart")
+	s.Units("PartOf", b.m.Target())
+	s = u.Section("Service")
+	s.Words("Type", "oneshot")
+	s.Yes("RemainAfterExit")
+	s.Span("TimeoutStartSec", startLimit)
+	program := b.store("libexec/" + GateProgram)
+	b.gateBox(s, a, program)
+	s.Bind(Bind{Source: b.m.BundleDir(a.Key), Write: true})
+	b.record(s)
+	b.takePolicy(s, "ExecStartPre", a)
+	s.Env("FLEET_INSPECTED", inspected(a)) // so that it runs again when they change
+	s.Exec("ExecStart", Command{Argv: []string{
+		program, "ca",
+		"--policy=" + b.policyFile(a),
+		"--state=" + b.m.GateStateDir(a.Key),
+		"--bundle=" + b.m.BundleDir(a.Key) + "/bundle.pem",
+	}, Fold: 1})
+}
+
+// inspected is a hash of the hosts whose TLS the gate looks into.
+func inspected(a *model.Agent) string {
+	sum := sha256.Sum256([]byte(strings.Join(a.Policy.Inspected(), "\n")))
+	return hex.EncodeToString(sum[:8])
+}
