@@ -3,9 +3,11 @@ package listen
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +38,9 @@ const maxDatagram = 4 << 10
 // gate would spin.
 const backoff = 100 * time.Millisecond
 
+// logPause is how long a further run of failed accepts is not told of in the log.
+const logPause = time.Minute
+
 // Server serves the sockets until it is idle or told to end.
 type Server struct {
 	sockets *Sockets
@@ -45,17 +50,58 @@ type Server struct {
 	open    atomic.Int64
 	last    atomic.Int64 // time of the last arrival or end, nanoseconds of the monotonic clock since start
 	start   time.Time
-	failing atomic.Bool // accept fails; logged once
+
+	waited, failures atomic.Int64
+	failedAt         atomic.Int64 // when a failed accept was logged, as last
+
+	mu     sync.Mutex
+	conns  map[*net.TCPConn]struct{} // that are not done
+	loops  []*loop                   // of the round
+	closed bool                      // no round runs
+}
+
+// loop is what takes from one socket.
+type loop struct {
+	busy atomic.Int64 // since when it does something else, as last; 0: it waits for the socket
+	done atomic.Bool
 }
 
 // New makes a server of the sockets.
 func New(s *Sockets, h Handlers, o Options) *Server {
 	slots := make(chan struct{}, o.Max+len(s.streams()))
-	return &Server{sockets: s, h: h, o: o, slots: slots, start: time.Now()}
+	return &Server{sockets: s, h: h, o: o, slots: slots, start: time.Now(), conns: map[*net.TCPConn]struct{}{}, closed: true}
 }
 
 // Open is the number of connections that are not done.
 func (s *Server) Open() int { return int(s.open.Load()) }
+
+// Waited is how many connections had to wait until another one ended, NotTaken how often none could be taken for another
+// reason.
+func (s *Server) Waited() int64   { return s.waited.Load() }
+func (s *Server) NotTaken() int64 { return s.failures.Load() }
+
+// CloseAll closes all connections, whatever they are at.
+func (s *Server) CloseAll() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range all {
+		c.Close()
+	}
+}
+
+// Alive tells whether every socket is served: no loop has ended, and none has been busy with one thing for so long.
+func (s *Server) Alive(limit time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return true
+	}
+	return !slices.ContainsFunc(s.loops, func(l *loop) bool {
+		busy := l.busy.Load()
+		return l.done.Load() || busy != 0 && time.Since(s.start)-time.Duration(busy) > limit
+	})
+}
 
 // Serve accepts until ctx is done or nothing has happened for Options.Idle, and returns whether it was idle. It accepts
 // nothing any more then: a connection that comes in between waits in the socket for the next gate. Connections that
@@ -76,21 +122,36 @@ func (s *Server) Serve(ctx context.Context) (idle bool) {
 // round accepts until ctx is done or the server looks idle, stops accepting, and tells how long it has still to wait.
 func (s *Server) round(ctx context.Context) time.Duration {
 	s.deadline(time.Time{})
-	var loops sync.WaitGroup
-	each(&loops, s.sockets.Proxy, func(l *net.TCPListener) { s.accept(ctx, l, s.h.Proxy) })
-	each(&loops, s.sockets.Transparent, func(l *net.TCPListener) { s.accept(ctx, l, s.h.Transparent) })
-	each(&loops, s.sockets.DNSStream, func(l *net.TCPListener) { s.accept(ctx, l, s.h.DNSStream) })
-	each(&loops, s.sockets.DNS, s.datagrams)
+	var wg sync.WaitGroup
+	var loops []*loop
+	each(&wg, &loops, s.sockets.Proxy, func(a *loop, l *net.TCPListener) { s.accept(ctx, a, l, s.h.Proxy) })
+	each(&wg, &loops, s.sockets.Transparent, func(a *loop, l *net.TCPListener) { s.accept(ctx, a, l, s.h.Transparent) })
+	each(&wg, &loops, s.sockets.DNSStream, func(a *loop, l *net.TCPListener) { s.accept(ctx, a, l, s.h.DNSStream) })
+	each(&wg, &loops, s.sockets.DNS, s.datagrams)
+	s.serving(loops, false)
 	s.untilIdle(ctx)
+	s.serving(nil, true)
 	s.deadline(time.Unix(1, 0)) // ends accept and read, and closes nothing
-	loops.Wait()
+	wg.Wait()
 	return s.left()
 }
 
-func each[T any](wg *sync.WaitGroup, list []T, f func(T)) {
+func each[T any](wg *sync.WaitGroup, loops *[]*loop, list []T, f func(*loop, T)) {
 	for _, v := range list {
-		wg.Go(func() { f(v) })
+		l := new(loop)
+		*loops = append(*loops, l)
+		wg.Go(func() {
+			defer l.done.Store(true)
+			f(l, v)
+		})
 	}
+}
+
+// serving notes the loops that are to be alive.
+func (s *Server) serving(loops []*loop, closed bool) {
+	s.mu.Lock()
+	s.loops, s.closed = loops, closed
+	s.mu.Unlock()
 }
 
 func (s *Server) deadline(t time.Time) {
@@ -129,15 +190,14 @@ func (s *Server) left() time.Duration {
 }
 
 // accept takes a slot first, so that a connection too many stays in the kernel's queue and costs nothing.
-func (s *Server) accept(ctx context.Context, l *net.TCPListener, serve func(*net.TCPConn, func())) {
+func (s *Server) accept(ctx context.Context, a *loop, l *net.TCPListener, serve func(*net.TCPConn, func())) {
 	for {
-		// Neither idle nor at its end is a server whose slots are all taken, but ctx may end it.
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
+		a.busy.Store(0)
+		if !s.slot(ctx) {
 			return
 		}
 		c, err := l.AcceptTCP()
+		a.busy.Store(int64(time.Since(s.start)))
 		if err != nil {
 			<-s.slots
 			if ended(err) {
@@ -146,14 +206,35 @@ func (s *Server) accept(ctx context.Context, l *net.TCPListener, serve func(*net
 			s.failed(err)
 			continue
 		}
-		s.failing.Store(false)
 		s.open.Add(1)
 		s.touch()
-		go serve(c, s.done)
+		s.mu.Lock()
+		s.conns[c] = struct{}{}
+		s.mu.Unlock()
+		go serve(c, func() { s.done(c) })
 	}
 }
 
-func (s *Server) done() {
+// slot takes a slot. Neither idle nor at its end is a server whose slots are all taken, but ctx may end it.
+func (s *Server) slot(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+	}
+	s.waited.Add(1)
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Server) done(c *net.TCPConn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
 	s.touch()
 	s.open.Add(-1)
 	<-s.slots
@@ -164,16 +245,21 @@ func ended(err error) bool {
 }
 
 func (s *Server) failed(err error) {
-	if !s.failing.Swap(true) {
+	s.failures.Add(1)
+	now := int64(time.Since(s.start))
+	if last := s.failedAt.Load(); last == 0 || time.Duration(now-last) > logPause {
+		s.failedAt.Store(now)
 		s.o.Log.WithError(err).Error("cannot accept connections; trying again")
 	}
 	time.Sleep(backoff)
 }
 
-func (s *Server) datagrams(c *net.UDPConn) {
+func (s *Server) datagrams(a *loop, c *net.UDPConn) {
 	buf := make([]byte, maxDatagram)
 	for {
+		a.busy.Store(0)
 		n, from, err := c.ReadFromUDPAddrPort(buf)
+		a.busy.Store(int64(time.Since(s.start)))
 		if err != nil {
 			if ended(err) {
 				return
