@@ -1,12 +1,20 @@
 package probe
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fleet/schemas/policy"
 )
 
 // Addresses that nobody has: TEST-NET-1 (RFC 5737) and the documentation prefix of RFC 3849; and the link-local address
@@ -20,33 +28,85 @@ const (
 func network(o Options) []attempt {
 	list := []attempt{
 		{"TCP to the internet", dial("tcp4", net.JoinHostPort(nobody4, "443"))},
+		{"HTTP to the internet", dial("tcp4", net.JoinHostPort(nobody4, "80"))},
 		{"TCP by IPv6", dial("tcp6", net.JoinHostPort(nobody6, "443"))},
 		{"TCP to the metadata address", dial("tcp4", net.JoinHostPort(metadata, "80"))},
 		{"UDP to the internet", send("udp4", net.JoinHostPort(nobody4, "443"))},
 		{"UDP by IPv6", send("udp6", net.JoinHostPort(nobody6, "443"))},
 		{"UDP multicast", send("udp4", "224.0.0.251:5353")},
-		{"DNS to an outside server", send("udp4", net.JoinHostPort(nobody4, "53"))},
-		{"DNS by the system's resolver", lookup},
+		{"DNS by an outside server", lookup(net.JoinHostPort(nobody4, "53"))},
+		{"DNS by its own server", lookup("")},
 		{"ICMP echo", ping},
+		{"a host that is not listed", get("http://"+policy.DeniedName+"/", 3*replyTime)},
 	}
 	if o.Shared {
-		list = append(list, attempt{"UDP to the host's resolver", send("udp4", "127.0.0.53:53")},
+		list = append(list, attempt{"DNS by the host's resolver", lookup("127.0.0.53:53")},
 			attempt{"TCP to the host's SSH server", dial("tcp4", "127.0.0.1:22")})
 	}
 	return list
 }
 
+// way are attempts that must succeed: a contained agent is of use only where what is listed can be reached. The gate
+// answers itself, so that they need no internet.
+func way() []attempt {
+	return []attempt{{"a host that is listed", get("http://"+policy.SelfName+"/", startTime)}}
+}
+
+// startTime is for a gate that has to be started on a busy host.
+const startTime = 20 * time.Second
+
+// deniedHeader is what a gate says in a refusal.
+const deniedHeader = "X-Fleet-Deny"
+
+// dial connects and sends a request. A connection that only the gate took is none: it answers with a refusal, or ends
+// it without an answer.
 func dial(network, address string) func() error {
 	return func() error {
 		c, err := net.DialTimeout(network, address, replyTime)
 		if err != nil {
 			return err
 		}
-		return c.Close()
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(replyTime)); err != nil {
+			return err
+		}
+		if _, err := c.Write([]byte("GET / HTTP/1.1\r\nHost: " + strings.TrimSuffix(address, ":80") + "\r\n\r\n")); err != nil {
+			return err
+		}
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return errors.New("the gate ended the connection")
+		case err != nil:
+			return err
+		}
+		return refused(r)
 	}
 }
 
-// send reports the kernel's answer to a datagram: one that leaves is sent without an error.
+// get asks for a page, without regard to a proxy in the environment.
+func get(url string, limit time.Duration) func() error {
+	return func() error {
+		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: limit}
+		r, err := c.Get(url)
+		if err != nil {
+			return err
+		}
+		return refused(r)
+	}
+}
+
+// refused is the gate's refusal as an error, and nil for any other answer.
+func refused(r *http.Response) error {
+	r.Body.Close()
+	if why := r.Header.Get(deniedHeader); why != "" {
+		return fmt.Errorf("the gate refused: %d %q", r.StatusCode, why)
+	}
+	return nil
+}
+
+// send reports the kernel's answer to a datagram: one that leaves is sent without an error, and one that nobody takes on
+// this machine gets an error by the time of the second.
 func send(network, address string) func() error {
 	return func() error {
 		c, err := net.DialTimeout(network, address, replyTime)
@@ -54,22 +114,29 @@ func send(network, address string) func() error {
 			return err
 		}
 		defer c.Close()
-		_, err = c.Write([]byte("fleet containment probe"))
-		return err
+		for range 2 {
+			if _, err := c.Write([]byte("fleet containment probe")); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 
-func lookup() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*replyTime)
-	defer cancel()
-	_, err := (&net.Resolver{PreferGo: true}).LookupHost(ctx, "probe.example.com")
-	var d *net.DNSError
-	if errors.As(err, &d) && d.IsTimeout {
-		// The resolver asks an address on which nobody answers; what counts is whether a packet left, and the attempts
-		// at datagrams tell.
-		return errors.New("no answer")
+// lookup asks a name server, the system's where server is "", for a name that no rule can allow.
+func lookup(server string) func() error {
+	return func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*replyTime)
+		defer cancel()
+		r := &net.Resolver{PreferGo: true}
+		if server != "" {
+			r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, server)
+			}
+		}
+		_, err := r.LookupHost(ctx, policy.DeniedName+".")
+		return err
 	}
-	return err
 }
 
 func ping() error {

@@ -149,7 +149,8 @@ func foreign() Chain {
 // redirected leads what agents of isolation user send to their gates.
 func redirected() Chain {
 	return Chain{Name: "redirected", Hook: &Hook{Type: "nat", At: "output", Priority: -100}, Rules: []Rule{
-		rule("", Words("meta nfproto ipv4 meta l4proto { tcp , udp } th dport 53 dnat ip to meta skuid map"), Ref("servers")),
+		rule("name servers elsewhere are refused", Words("ip daddr 127.0.0.0/8 meta l4proto { tcp , udp } th dport 53 dnat ip to meta skuid map"),
+			Ref("servers")),
 		rule("addresses that gates give to names", Words("ip daddr 127.64.0.0/10 meta l4proto tcp dnat ip to meta skuid map"), Ref("ways")),
 		rule("", Words("meta l4proto tcp meta skuid . ip daddr . tcp dport"), Ref("literals"),
 			Words("dnat ip to meta skuid map"), Ref("ways")),

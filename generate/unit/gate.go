@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,7 +136,6 @@ func (b *builder) gateService(a *model.Agent) {
 	b.gateBox(s, a, program, b.store("libexec/assert"))
 	s.Words("RuntimeDirectory", strings.TrimPrefix(b.m.GateRunDir(a.Key), "/run/"))
 	s.Words("RuntimeDirectoryMode", "0700")
-	s.Bind(Bind{Source: b.m.GateRunDir(a.Key), Write: true})
 	s.Words("LogRateLimitIntervalSec", "0") // the gate bounds what it writes
 	b.record(s)
 	b.takePolicy(s, "ExecStartPre", a)
@@ -177,9 +177,13 @@ func (b *builder) gateBox(s Section, a *model.Agent, runs ...string) {
 	for _, dir := range []string{"/run", "/var"} {
 		s.Words("TemporaryFileSystem", dir+":ro,mode=0755,size=1M")
 	}
-	s.Bind(Bind{Source: b.m.GateStateDir(a.Key), Write: true})
+	// Root's own commands see this tree too. In the project's folder in /run, which has all that they read and write,
+	// the gate can write just where it may by its user.
+	for _, path := range []string{b.m.RunDir(), b.m.GateStateDir(a.Key)} {
+		s.Bind(Bind{Source: path, Write: true})
+	}
 	for _, path := range append(runs,
-		b.m.GatePolicyDir(a.Key), b.m.BypassDir(), b.m.CutDir(), b.m.HostNamespaces(), "/run/systemd/notify") {
+		b.store("libexec/record"), b.store("libexec/policy"), b.m.CutDir(), "/run/systemd/notify") {
 		s.Bind(Bind{Source: path})
 	}
 	// Where /etc/resolv.conf may lead.
@@ -192,7 +196,7 @@ func (b *builder) gateBox(s Section, a *model.Agent, runs ...string) {
 	s.Yes("PrivateIPC", "PrivateUsers", "ProtectControlGroups", "ProtectHome", "ProtectKernelTunables", "RemoveIPC")
 	s.Words("ProtectProc", "invisible")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
-	s.Words("InaccessiblePaths", "-/boot", "-/srv", "-/opt", "-/mnt", "-/media", "-/etc/fleet")
+	s.Words("InaccessiblePaths", "-/boot", "-/srv", "-/opt", "-/mnt", "-/media")
 	s.Bytes("MemoryMax", gateMemory)
 	s.Int("TasksMax", 256)
 	s.Int("LimitNOFILE", gateFiles)
@@ -221,6 +225,18 @@ func (b *builder) authority(a *model.Agent) {
 		"--state=" + b.m.GateStateDir(a.Key),
 		"--bundle=" + b.m.BundleDir(a.Key) + "/bundle.pem",
 	}, Fold: 1})
+}
+
+// literals are the addresses that rules of the agent name, sorted.
+func literals(a *model.Agent) []string {
+	var out []string
+	for _, r := range a.Policy.Allow {
+		if at, err := netip.ParseAddr(r.Host); err == nil {
+			out = append(out, at.String())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // inspected is a hash of the hosts whose TLS the gate looks into.

@@ -118,6 +118,9 @@ func isolation(s Section, a *model.Agent) {
 	// A second wall: it holds where the rules of nftables are gone.
 	s.Words("IPAddressDeny", "any")
 	s.Words("IPAddressAllow", "localhost")
+	for _, at := range literals(a) {
+		s.Words("IPAddressAllow", at) // what the gate answers for it bears its address
+	}
 }
 
 // kernel: no change to what all processes share.
