@@ -14,9 +14,10 @@ import (
 	"strings"
 )
 
+// Limits of a request.
 const (
-	maxBytes  = 64 << 10 // of a head
-	maxFields = 200
+	MaxBytes  = 64 << 10 // of a head
+	MaxFields = 200
 	maxDigits = 18 // of a Content-Length
 )
 
@@ -66,7 +67,7 @@ func next(r *bufio.Reader) (string, error) {
 	for {
 		line, err := r.ReadSlice('\n')
 		text = append(text, line...)
-		if len(text) > maxBytes {
+		if len(text) > MaxBytes {
 			return "", &Error{http.StatusRequestHeaderFieldsTooLarge, "the head must have at most 64 KiB"}
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -122,7 +123,7 @@ func fields(text string) (http.Header, error) {
 	for text != "" {
 		line, rest, _ := strings.Cut(text, "\r\n")
 		text = rest
-		if n++; n > maxFields {
+		if n++; n > MaxFields {
 			return nil, &Error{http.StatusRequestHeaderFieldsTooLarge, "the head must have at most 200 fields"}
 		}
 		name, value, ok := strings.Cut(line, ":")

@@ -77,9 +77,9 @@ func TestE16Refuses(t *testing.T) {
 		"UTF-8 in the target": {"GET /ü HTTP/1.1\r\nHost: a\r\n\r\n", 400},
 		"space at the end":    {"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400},
 		"empty line first":    {"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
-		"a long field":        {get("X: " + strings.Repeat("a", maxBytes) + "\r\n"), 431},
+		"a long field":        {get("X: " + strings.Repeat("a", MaxBytes) + "\r\n"), 431},
 		"a line without end":  {strings.Repeat("a", 1<<20), 431},
-		"many fields":         {get(strings.Repeat("X: a\r\n", maxFields)), 431},
+		"many fields":         {get(strings.Repeat("X: a\r\n", MaxFields)), 431},
 		"TLS":                 {"\x16\x03\x01\x00\x05\x01\n", 400},
 	} {
 		_, err := read(c.in)

@@ -33,8 +33,8 @@ const maxSkipped = 256 << 10
 var ErrCut = errors.New("the host's first record is too short for a ServerHello")
 
 // Answer reads what a server says first, from its begin to behind the random of a ServerHello where it is one. again
-// tells that it asks for a second ClientHello: the server acts on the name in that one. seen is all that was read, also
-// where there is an error: ErrCut, or that of r.
+// tells that it asks for a second ClientHello: the server acts on the name in that one. seen is all that was read, the
+// whole record then, also where there is an error: ErrCut, or that of r.
 func Answer(r io.Reader) (seen []byte, again bool, err error) {
 	const least = recordHead + messageHead + 2
 	seen = make([]byte, least+len(retry))
@@ -53,7 +53,12 @@ func Answer(r io.Reader) (seen []byte, again bool, err error) {
 	case n < len(seen):
 		return seen[:n], false, ErrCut
 	}
-	return seen, bytes.Equal(seen[least:], retry), nil
+	if !bytes.Equal(seen[least:], retry) {
+		return seen, false, nil
+	}
+	rest := make([]byte, recordHead+length-n)
+	more, err = io.ReadFull(r, rest)
+	return append(seen, rest[:more]...), true, err
 }
 
 // Skip copies the records that a client may send before its second ClientHello to w, and leaves r at the first other

@@ -99,7 +99,8 @@ func (w *Watch) Done() {
 
 func (w *Watch) allowed(m *policy.Matcher) bool {
 	for _, q := range w.qs {
-		if !m.Decide(q).Allow {
+		// KindTLS is a connection that is not inspected: rules with methods or paths may have come.
+		if d := m.Decide(q); !d.Allow || q.Kind == policy.KindTLS && d.Inspect {
 			return false
 		}
 	}
@@ -168,19 +169,23 @@ func (c *Case) End(up, down int64, result string) {
 
 // Reasons of the gate's own, beside those of package policy.
 const (
-	Unrecorded = "unrecorded"    // there can be no audit record
-	NoAddress  = "no-address"    // the host has none
-	Unreached  = "unreached"     // the host does not answer
-	OwnAddress = "own-address"   // the host's address is one of this machine's
-	TooMany    = "too-many"      // new names below a wildcard
-	NoName     = "no-name"       // a ClientHello without a name
-	OtherName  = "other-name"    // ClientHello or Host header name another host
-	Hidden     = "hidden-name"   // a ClientHello whose name is encrypted
-	NotTLS     = "not-tls"       // no ClientHello where the rule wants TLS
-	Uninspect  = "not-inspected" // methods or paths are to be decided on inside TLS
-	Direct     = "direct"        // a connection that was not redirected to the transparent port
-	Malformed  = "malformed"     // a request that has more than one reading
-	Budget     = "budget"        // as much as a day's limit has gone out
+	Unrecorded = "unrecorded"        // there can be no audit record
+	NoAddress  = "no-address"        // the host has none
+	Unreached  = "unreached"         // the host does not answer
+	OwnAddress = "own-address"       // the host's address is one of this machine's
+	TooMany    = "too-many"          // new names below a wildcard
+	NoName     = "no-name"           // a ClientHello without a name
+	OtherName  = "other-name"        // ClientHello or Host header name another host
+	Hidden     = "hidden-name"       // a ClientHello whose name is encrypted
+	NotTLS     = "not-tls"           // no ClientHello where the rule wants TLS
+	Uninspect  = "not-inspected"     // methods or paths are to be decided on inside TLS, which the gate cannot open
+	BadCert    = "bad-certificate"   // the host's
+	WantsCert  = "wants-certificate" // the host asks the gate for one
+	NotTrusted = "gate-not-trusted"  // the agent's program refuses the gate's certificate
+	NoShake    = "handshake-failed"  // with the agent, before it could refuse
+	Direct     = "direct"            // a connection that was not redirected to the transparent port
+	Malformed  = "malformed"         // a request that has more than one reading
+	Budget     = "budget"            // as much as a day's limit has gone out
 )
 
 // Refusal is why something is not done: a denial, or a host that cannot be reached.

@@ -26,7 +26,7 @@ func status(r *judge.Refusal) int {
 	case policy.ReasonBadRequest, policy.ReasonBadHost, policy.ReasonBadPort, policy.ReasonBadMethod, policy.ReasonBadPath,
 		judge.Malformed:
 		return http.StatusBadRequest
-	case judge.NoAddress, judge.Unreached:
+	case judge.NoAddress, judge.Unreached, judge.BadCert, judge.WantsCert:
 		return http.StatusBadGateway
 	case judge.Unrecorded:
 		return http.StatusServiceUnavailable
@@ -34,26 +34,39 @@ func status(r *judge.Refusal) int {
 	return http.StatusForbidden
 }
 
-// answer sends a refusal as an HTTP response.
-func (s *session) answer(code int, r *judge.Refusal, last, body bool) error {
-	text := "fleet: " + r.Text + "\n"
+// refuse answers a refusal, and reports whether the agent can ask again.
+func (s *session) refuse(a agent, r *judge.Refusal) (again bool) {
+	code := status(r)
+	if s.secure && r.Reason == judge.OtherName {
+		code = http.StatusMisdirectedRequest // a client that shares connections asks again by another one
+	}
+	return a.say(code, r.Reason, refusalText(r))
+}
+
+func refusalText(r *judge.Refusal) string { return "fleet: " + r.Text + "\n" }
+
+// answer sends an answer of the gate's own.
+func (s *session) answer(code int, reason, text string, last, body bool) error {
+	more := ""
+	if reason != "" {
+		more = "X-Fleet-Deny: " + reason + "\r\nX-Content-Type-Options: nosniff\r\n"
+	}
+	if last {
+		more += "Connection: close\r\n"
+	}
+	length := len(text)
 	if !body {
 		text = ""
 	}
-	connection := ""
-	if last {
-		connection = "Connection: close\r\n"
-	}
 	_ = s.c.SetWriteDeadline(time.Now().Add(headTime))
-	_, err := fmt.Fprintf(s.c, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"+
-		"X-Fleet-Deny: %s\r\nX-Content-Type-Options: nosniff\r\n%s\r\n%s",
-		code, http.StatusText(code), len("fleet: "+r.Text+"\n"), r.Reason, connection, text)
+	_, err := fmt.Fprintf(s.c, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
+		code, http.StatusText(code), length, more, text)
 	return err
 }
 
 // last answers and ends the connection.
 func (s *session) last(code int, r *judge.Refusal) {
-	if s.answer(code, r, true, true) == nil {
+	if s.answer(code, r.Reason, refusalText(r), true, true) == nil {
 		s.linger()
 	}
 	s.end()
@@ -88,7 +101,7 @@ func (s *session) refuseUnasked(protocol string, r *judge.Refusal) {
 	case policy.TLS:
 		s.refuseTLS()
 	default:
-		_ = s.c.SetLinger(0) // the agent sees a reset at once
+		_ = s.raw.SetLinger(0) // the agent sees a reset at once
 		s.end()
 	}
 }

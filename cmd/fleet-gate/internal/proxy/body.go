@@ -1,110 +1,97 @@
 package proxy
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httputil"
+	"net/textproto"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"fleet/cmd/fleet-gate/internal/head"
 )
 
-// maxTrailer bounds the trailer of a chunked request, which is read and not passed on.
-const maxTrailer = 8 << 10
+// source is where a body comes from. All functions but halt may be nil.
+type source struct {
+	io.Reader                    // io.EOF is the body's end, another error an end too early
+	first     func() error       // before the first read
+	more      func()             // gives the agent time for further bytes
+	halt      func()             // has a read that waits end
+	trailer   func() http.Header // behind the end
+}
 
 // body is a request's body. The transport reads it in another goroutine, perhaps after the answer has come.
 type body struct {
-	s       *session
-	r       io.Reader
-	chunked bool
-	expects bool // the agent waits for 100 Continue
-	n       int64
+	from    source
+	trailer http.Header // of the request that goes out: its names, and at the end their values
+	n       atomic.Int64
 
 	mu      sync.Mutex
+	begun   bool
 	eof     bool
 	stopped bool
+	fault   *head.Error   // what was wrong with it
 	closed  chan struct{} // nobody reads any more; nil where there is no body
 	once    sync.Once
 }
 
-func newBody(s *session, req *head.Request) *body {
-	b := &body{s: s, expects: req.Minor == 1 && contains(head.Tokens(req.Header, "Expect"), "100-continue")}
-	switch req.Length {
-	case 0:
-		b.eof = true
-		return b
-	case head.Chunked:
-		b.r, b.chunked = httputil.NewChunkedReader(s.r), true
-	default:
-		b.r = &exact{s.r, req.Length}
+// newBody makes a body; without a source it is empty.
+func newBody(from *source) *body {
+	if from == nil {
+		return &body{eof: true}
 	}
-	b.closed = make(chan struct{})
-	return b
-}
-
-// exact reads so many bytes and no less.
-type exact struct {
-	r    io.Reader
-	left int64
-}
-
-func (e *exact) Read(b []byte) (int, error) {
-	if e.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := e.r.Read(b[:min(int64(len(b)), e.left)])
-	e.left -= int64(n)
-	switch {
-	case e.left == 0:
-		return n, io.EOF
-	case errors.Is(err, io.EOF):
-		return n, io.ErrUnexpectedEOF
-	}
-	return n, err
+	return &body{from: *from, closed: make(chan struct{})}
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.ended() {
 		return 0, io.EOF
 	}
-	if b.expects {
-		b.expects = false
-		_ = b.s.c.SetWriteDeadline(time.Now().Add(headTime))
-		if _, err := io.WriteString(b.s.c, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
-			return 0, err
-		}
+	if err := b.more(); err != nil {
+		return 0, err
 	}
-	if !b.more() {
-		return 0, errStopped
-	}
-	n, err := b.r.Read(p)
-	b.n += int64(n)
-	if errors.Is(err, io.EOF) {
-		if b.chunked {
-			if err := b.trailer(); err != nil {
-				return n, err
-			}
-		}
-		b.mu.Lock()
-		b.eof = true
-		b.mu.Unlock()
+	n, err := b.from.Read(p)
+	b.n.Add(int64(n))
+	if err != nil {
+		b.end(err)
 	}
 	return n, err
 }
 
-var errStopped = errors.New("the answer came first")
-
-// more gives the agent time for further bytes, unless the exchange is over.
-func (b *body) more() bool {
+func (b *body) end(err error) {
+	if errors.Is(err, io.EOF) && b.from.trailer != nil {
+		got := b.from.trailer()
+		for name := range b.trailer {
+			b.trailer[name] = got[name]
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.stopped {
-		_ = b.s.c.SetReadDeadline(time.Now().Add(bodyTime))
+	b.eof = b.eof || errors.Is(err, io.EOF)
+	errors.As(err, &b.fault)
+}
+
+var errStopped = errors.New("the answer came first")
+
+// more prepares a read, unless the exchange is over.
+func (b *body) more() error {
+	if !b.begun {
+		b.begun = true
+		if b.from.first != nil {
+			if err := b.from.first(); err != nil {
+				return err
+			}
+		}
 	}
-	return !b.stopped
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return errStopped
+	}
+	if b.from.more != nil {
+		b.from.more()
+	}
+	return nil
 }
 
 // stop has whoever reads the body end: the host has answered without it.
@@ -112,22 +99,8 @@ func (b *body) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stopped = true
-	_ = b.s.c.SetReadDeadline(time.Unix(1, 0))
-}
-
-// trailer reads to the empty line behind the last chunk.
-func (b *body) trailer() error {
-	for left := maxTrailer; ; {
-		line, err := b.s.r.ReadSlice('\n')
-		if err != nil {
-			return errors.Join(io.ErrUnexpectedEOF, err)
-		}
-		if left -= len(line); left < 0 || len(line) < 2 || line[len(line)-2] != '\r' {
-			return errors.New("malformed trailer")
-		}
-		if len(line) == 2 {
-			return nil
-		}
+	if b.from.halt != nil {
+		b.from.halt()
 	}
 }
 
@@ -153,51 +126,43 @@ func (b *body) ended() bool {
 	return b.eof
 }
 
-var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}
-
-// copyBody sends an answer's body on, each part as soon as it comes: events must not wait for later ones.
-func (x *exchange) copyBody(w *bufio.Writer, resp *http.Response, chunked bool) error {
-	var to io.Writer = w
-	var chunks io.WriteCloser
-	if chunked {
-		chunks = httputil.NewChunkedWriter(w)
-		to = chunks
-	}
-	buf := copyBuffers.Get().(*[copyBuffer]byte)
-	defer copyBuffers.Put(buf)
-	for {
-		n, err := resp.Body.Read(buf[:])
-		x.down += int64(n)
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return errors.Join(err, x.s.flush(w))
-		}
-		if err := x.s.flush(w); err != nil {
-			return err
-		}
-	}
-	if chunked {
-		if err := chunks.Close(); err != nil {
-			return err
-		}
-		if err := resp.Trailer.Write(w); err != nil {
-			return err
-		}
-		if _, err := w.WriteString("\r\n"); err != nil {
-			return err
-		}
-	}
-	return x.s.flush(w)
+// malformed is what was wrong with the body, nil where nothing was.
+func (b *body) malformed() *head.Error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fault
 }
 
-// copyBuffer is smaller than the writer's, so that head and first part go out together.
-const copyBuffer = 8 << 10
+// announced are the names of a trailer that may be passed on; nil where there are none.
+func announced(names []string) http.Header {
+	h := make(http.Header, len(names))
+	for _, name := range names {
+		h[textproto.CanonicalMIMEHeaderKey(name)] = nil
+	}
+	head.Strip(h)
+	if len(h) == 0 {
+		return nil
+	}
+	return h
+}
 
-var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+// exact reads so many bytes and no less.
+type exact struct {
+	r    io.Reader
+	left int64
+}
+
+func (e *exact) Read(b []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := e.r.Read(b[:min(int64(len(b)), e.left)])
+	e.left -= int64(n)
+	switch {
+	case e.left == 0:
+		return n, io.EOF
+	case errors.Is(err, io.EOF):
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, err
+}

@@ -1,131 +1,144 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
+	"net/http/httptrace"
+	"net/textproto"
 	"strconv"
-	"strings"
-	"time"
+	"sync"
+	"sync/atomic"
 
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/schemas/policy"
 )
 
+// maxInterim bounds the answers 1xx to one request.
+const maxInterim = 32
+
 // exchange is a request that goes out, and its answer.
 type exchange struct {
-	s     *session
-	req   *head.Request
-	q     policy.Request
-	c     *judge.Case
-	path  string // to pass on
-	again bool
+	s    *session
+	a    agent
+	req  *head.Request
+	q    policy.Request
+	c    *judge.Case
+	path string // to pass on
 
+	ctx      context.Context
+	cancel   context.CancelFunc
 	body     *body
-	down     int64
+	down     atomic.Int64
 	upgraded bool
+	wasCut   atomic.Bool
+	interims atomic.Int32
 }
 
-// run does the exchange and reports whether the connection can have another request.
+// run does the exchange and reports whether the agent can ask again.
 func (x *exchange) run() bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	x.body = newBody(x.s, x.req)
-	// A cut ends also a client that does not read or write.
-	w, ok := x.s.p.Judge.Watch(func() { cancel(); x.s.c.Close() }, x.q)
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	defer x.cancel()
+	x.body = x.a.content()
+	// A cut ends also an agent that does not read or write.
+	w, ok := x.s.p.Judge.Watch(x.cut, x.q)
 	if !ok {
 		x.c.End(0, 0, "cut")
-		x.again = false
-		return x.fail(errReplaced)
+		return x.refuse(errReplaced)
 	}
 	defer w.Done()
-	out, err := x.outgoing(ctx)
+	out, err := x.outgoing()
 	if err != nil {
 		x.c.End(0, 0, judge.Malformed)
-		return x.fail(&judge.Refusal{Reason: judge.Malformed, Text: "the target cannot be passed on"})
+		return x.refuse(&judge.Refusal{Reason: judge.Malformed, Text: "the target cannot be passed on"})
 	}
-	stop := x.watchAgent(cancel)
-	resp, err := x.s.p.transport.RoundTrip(out)
+	stop := x.a.watch(x.cancel)
+	resp, err := x.s.p.roundTrip(out)
 	if err != nil {
 		stop()
-		x.body.stop()
-		x.body.wait()
-		x.c.End(x.body.n, 0, refusal(err).Reason)
-		return x.fail(refusal(err))
+		return x.failed(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		stop() // the agent's bytes are read from now on
 	}
-	result := "closed"
-	if err := x.pass(resp); err != nil {
-		result, x.again = "failed", false
+	if err = x.pass(resp); err != nil {
+		x.a.cut() // what it got must not look whole
 	}
 	stop()
+	x.leave()
+	x.c.End(x.body.n.Load(), x.down.Load(), x.result(err))
+	return err == nil
+}
+
+func (x *exchange) cut() {
+	x.wasCut.Store(true)
+	x.cancel()
+	x.a.cut()
+}
+
+func (x *exchange) result(err error) string {
+	switch {
+	case x.wasCut.Load():
+		return "cut"
+	case errors.Is(err, errIdle):
+		return "idle"
+	case err != nil:
+		return "failed"
+	}
+	return "closed"
+}
+
+// failed ends an exchange without an answer of the host.
+func (x *exchange) failed(err error) bool {
+	x.body.stop()
+	x.body.wait()
+	r := refusal(err)
+	if f := x.body.malformed(); f != nil {
+		r = &judge.Refusal{Reason: judge.Malformed, Text: f.Text}
+	}
+	result := r.Reason
+	if x.wasCut.Load() {
+		result = "cut"
+	}
+	x.c.End(x.body.n.Load(), 0, result)
+	return x.refuse(r)
+}
+
+// refuse answers in place of the host.
+func (x *exchange) refuse(r *judge.Refusal) bool { return x.s.refuse(x.a, r) }
+
+// leave lets a body go that the host has answered without.
+func (x *exchange) leave() {
 	if !x.body.ended() {
-		_ = x.s.c.CloseWrite()
+		x.a.leave()
 		x.body.stop()
-		cancel()
+		x.cancel()
 		x.body.wait()
-		x.s.linger()
+		x.a.left()
 	}
 	x.body.wait()
-	x.c.End(x.body.n, x.down, result)
-	return x.again
 }
 
-// fail answers instead of the host. A body that was not read to its end ends the connection.
-func (x *exchange) fail(r *judge.Refusal) bool {
-	again := x.again && x.body.ended()
-	err := x.s.answer(status(r), r, !again, x.req.Method != http.MethodHead)
-	if err == nil && !again {
-		x.s.linger()
-	}
-	return again && err == nil
+// traced has interim answers passed on.
+func (x *exchange) traced() context.Context {
+	return httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			if x.interims.Add(1) > maxInterim {
+				return errors.New("too many interim answers")
+			}
+			if code == http.StatusContinue {
+				return nil // sent where the body is read
+			}
+			strip(http.Header(h))
+			return x.a.interim(code, http.Header(h))
+		},
+	})
 }
 
-// outgoing makes the request that goes out: with the host and the path that were decided on.
-func (x *exchange) outgoing(ctx context.Context) (*http.Request, error) {
-	host := x.q.Host
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	// Opaque is written as it is, but for two slashes at its begin, which would make it an absolute form.
-	u := &url.URL{Opaque: x.path}
-	if strings.HasPrefix(x.path, "//") {
-		var err error
-		if u, err = url.ParseRequestURI(x.path); err != nil {
-			return nil, err
-		}
-	}
-	u.Scheme, u.Host = "http", net.JoinHostPort(x.q.Host, strconv.Itoa(int(x.q.Port)))
-	if x.q.Port != 80 {
-		host = u.Host
-	}
-	h := x.req.Header
-	upgrade := x.req.Method == http.MethodGet && x.req.Length == 0 &&
-		contains(head.Tokens(h, "Connection"), "upgrade") && contains(head.Tokens(h, "Upgrade"), "websocket")
-	head.Strip(h)
-	if upgrade {
-		x.upgraded = true
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	}
-	if h["User-Agent"] == nil {
-		h["User-Agent"] = []string{""} // else the transport adds its own
-	}
-	out := &http.Request{Method: x.req.Method, URL: u, Host: host, Header: h, ContentLength: x.req.Length}
-	if x.req.Length != 0 {
-		out.Body = x.body
-	}
-	return out.WithContext(ctx), nil
-}
-
-// pass sends the answer on.
+// pass sends the answer on. An error is one after the agent may have got a part of it.
 func (x *exchange) pass(resp *http.Response) error {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return x.upgrade(resp)
@@ -133,43 +146,52 @@ func (x *exchange) pass(resp *http.Response) error {
 	if resp.StatusCode < 200 {
 		return errors.New("an interim answer in place of a final one")
 	}
-	x.again = x.again && x.body.ended()
 	h := resp.Header
-	length := resp.ContentLength
-	none := x.req.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
 	declared := h["Content-Length"]
 	strip(h)
-	chunked := false
+	a := &answer{code: resp.StatusCode, header: h, length: resp.ContentLength, trailer: resp.Trailer}
+	a.none = x.req.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent ||
+		resp.StatusCode == http.StatusNotModified
 	switch {
-	case none:
-		if len(declared) == 1 && resp.StatusCode != http.StatusNoContent {
-			h["Content-Length"] = declared
-		}
-	case length >= 0:
-		h["Content-Length"] = []string{strconv.FormatInt(length, 10)}
-	case x.req.Minor == 1:
-		chunked = true
-		h["Transfer-Encoding"] = []string{"chunked"}
-	default:
-		x.again = false
+	case a.none && len(declared) == 1 && resp.StatusCode != http.StatusNoContent:
+		h["Content-Length"] = declared
+	case !a.none && a.length >= 0:
+		h["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	}
-	if !x.again {
-		h["Connection"] = []string{"close"}
-	}
-	w := writers.Get().(*bufio.Writer)
-	w.Reset(x.s.c)
-	defer func() {
-		w.Reset(nil)
-		writers.Put(w)
-	}()
-	if err := writeHead(w, resp.StatusCode, h); err != nil {
+	if err := x.a.begin(a); err != nil {
 		return err
 	}
-	if none {
-		return x.s.flush(w)
+	if a.none {
+		return x.a.Flush()
 	}
-	return x.copyBody(w, resp, chunked)
+	return x.copyBody(resp)
 }
+
+// copyBody sends an answer's body on, each part as soon as it comes: events must not wait for later ones.
+func (x *exchange) copyBody(resp *http.Response) error {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		n, err := resp.Body.Read(buf[:])
+		x.down.Add(int64(n))
+		if n > 0 {
+			if _, err := x.a.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return x.a.finish(resp.Trailer)
+		}
+		if flushed := x.a.Flush(); err != nil || flushed != nil {
+			return errors.Join(err, flushed)
+		}
+	}
+}
+
+// copyBuffer is smaller than the writer's, so that head and first part go out together.
+const copyBuffer = 8 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // strip takes away what was for the gate alone.
 func strip(h http.Header) {
@@ -182,51 +204,4 @@ func strip(h http.Header) {
 	} {
 		delete(h, name)
 	}
-}
-
-func writeHead(w *bufio.Writer, code int, h http.Header) error {
-	text := http.StatusText(code)
-	if _, err := w.WriteString("HTTP/1.1 " + strconv.Itoa(code) + " " + text + "\r\n"); err != nil {
-		return err
-	}
-	if err := h.Write(w); err != nil {
-		return err
-	}
-	_, err := w.WriteString("\r\n")
-	return err
-}
-
-func (s *session) flush(w *bufio.Writer) error {
-	_ = s.c.SetWriteDeadline(time.Now().Add(bodyTime))
-	return w.Flush()
-}
-
-// upgrade joins both connections. What the two sides then say is not looked at.
-func (x *exchange) upgrade(resp *http.Response) error {
-	x.again = false
-	server, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok || !x.upgraded {
-		return errors.New("the host changes the protocol unasked")
-	}
-	h := resp.Header
-	strip(h)
-	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	w := bufio.NewWriter(x.s.c)
-	if err := writeHead(w, resp.StatusCode, h); err != nil {
-		return err
-	}
-	if err := x.s.flush(w); err != nil {
-		return err
-	}
-	_ = x.s.c.SetDeadline(time.Time{})
-	up := make(chan int64, 1)
-	go func() {
-		n, _ := io.Copy(server, x.s.r)
-		server.Close()
-		up <- n
-	}()
-	x.down, _ = io.Copy(x.s.c, server)
-	x.s.c.Close()
-	x.body.n = <-up
-	return nil
 }

@@ -2,51 +2,69 @@ package proxy
 
 import (
 	"errors"
+	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// goneAfter is how long an answer may take before the agent's end is looked for. Most do not take so long.
+// goneAfter is how long an exchange may take before the agent's end is looked for. Most do not take so long.
 const goneAfter = time.Second
 
-// watchAgent calls gone when the agent closes its connection while it waits for an answer, which would else be held
-// open for nobody. It looks at a request without a body only: reading a body finds out by itself. The caller calls stop
-// before it reads from the connection again, as often as it likes.
-func (x *exchange) watchAgent(gone func()) (stop func()) {
-	if !x.body.ended() {
-		return func() {}
+// watch finds out that the agent closes its connection while it waits for an answer or takes one in, which would else
+// be held open for nobody. As long as a body is to come, reading that finds it out by itself.
+func (a *h1) watch(gone func()) (stop func()) {
+	if a.b.ended() {
+		_ = a.s.c.SetReadDeadline(time.Time{})
 	}
-	_ = x.s.c.SetReadDeadline(time.Time{})
-	done := make(chan struct{})
-	timer := time.AfterFunc(goneAfter, func() {
-		defer close(done)
-		if x.s.closed() {
-			gone()
-		}
-	})
-	return sync.OnceFunc(func() {
-		if !timer.Stop() {
-			_ = x.s.c.SetReadDeadline(time.Unix(1, 0))
-			<-done
-		}
-	})
+	w := &goneWatch{a: a, gone: gone}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(goneAfter, w.look)
+	return sync.OnceFunc(w.stop)
 }
 
-// closed waits for bytes, the end or the deadline of the connection, takes nothing, and reports the end.
-func (s *session) closed() (end bool) {
-	raw, err := s.c.SyscallConn()
-	if err != nil {
-		return false
+type goneWatch struct {
+	a       *h1
+	gone    func()
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+	done    chan struct{} // a look waits for bytes; nil where none does
+}
+
+func (w *goneWatch) look() {
+	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return
 	}
-	var b [1]byte
-	_ = raw.Read(func(fd uintptr) bool {
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		if errors.Is(err, syscall.EAGAIN) {
-			return false
-		}
-		end = n <= 0
-		return true
-	})
-	return end
+	if !w.a.b.ended() {
+		w.timer.Reset(goneAfter)
+		w.mu.Unlock()
+		return
+	}
+	done := make(chan struct{})
+	w.done = done
+	_ = w.a.s.c.SetReadDeadline(time.Time{})
+	w.mu.Unlock()
+	defer close(done)
+	// What comes is kept in the reader: it is the next request.
+	if _, err := w.a.s.r.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		w.gone()
+	}
+}
+
+// stop leaves the reader to the caller.
+func (w *goneWatch) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.timer.Stop()
+	done := w.done
+	if done != nil {
+		_ = w.a.s.c.SetReadDeadline(time.Unix(1, 0))
+	}
+	w.mu.Unlock()
+	if done != nil {
+		<-done
+	}
 }

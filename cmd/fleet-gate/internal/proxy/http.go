@@ -47,17 +47,34 @@ func (s *session) malformed(err error) {
 		return
 	}
 	r := &judge.Refusal{Reason: judge.Malformed, Text: e.Text}
-	s.p.Judge.Case(s.n, policy.Request{Kind: policy.KindHTTP, Host: s.host, Port: s.port}).Deny(r)
+	s.p.Judge.Case(s.n, s.nowhere()).Deny(r)
 	s.last(e.Status, r)
 }
 
+// nowhere is the question of a request that cannot be read.
+func (s *session) nowhere() policy.Request {
+	if s.secure {
+		return policy.Request{Kind: policy.KindHTTPS, Host: s.host, Port: s.port}
+	}
+	return policy.Request{Kind: policy.KindHTTP, Host: s.host, Port: s.port}
+}
+
 // serveOne serves a request and reports whether the connection can have another one; if not, it has ended.
-func (s *session) serveOne(req *head.Request) (again bool) {
-	again = req.Minor == 1 && !contains(head.Tokens(req.Header, "Connection"), "close") &&
-		!contains(head.Tokens(req.Header, "Proxy-Connection"), "close")
+func (s *session) serveOne(req *head.Request) bool {
+	a := newH1(s, req)
+	again := s.serve(req, a) && a.again
+	a.release()
+	if !again {
+		s.end()
+	}
+	return again
+}
+
+// serve serves a request of any version, and reports whether the agent can ask again.
+func (s *session) serve(req *head.Request, a agent) bool {
 	q, r := s.question(req)
-	if r == nil && isSelf(q) && policy.MethodOK(req.Method) {
-		return s.answerSelf(req, q, again)
+	if r == nil && isSelf(q) && !s.secure && policy.MethodOK(req.Method) {
+		return s.answerSelf(a, q)
 	}
 	var d policy.Decision
 	if r == nil {
@@ -74,14 +91,10 @@ func (s *session) serveOne(req *head.Request) (again bool) {
 		c.Deny(r)
 	}
 	if r != nil {
-		return s.refuse(req, r, again)
+		return s.refuse(a, r)
 	}
-	x := &exchange{s: s, req: req, q: q, c: c, path: d.Path, again: again}
-	if x.run() {
-		return true
-	}
-	s.end()
-	return false
+	x := &exchange{s: s, a: a, req: req, q: q, c: c, path: d.Path}
+	return x.run()
 }
 
 // allow looks the host up, so that a refused address is known before anything is recorded as allowed.
@@ -93,19 +106,6 @@ func (s *session) allow(c *judge.Case, d policy.Decision, q policy.Request) *jud
 		return r
 	}
 	return c.Allow(d, t.String())
-}
-
-// refuse answers a refusal. The connection goes on where no body is to come.
-func (s *session) refuse(req *head.Request, r *judge.Refusal, again bool) bool {
-	if !again || req.Length != 0 {
-		s.last(status(r), r)
-		return false
-	}
-	if s.answer(status(r), r, false, req.Method != http.MethodHead) != nil {
-		s.end()
-		return false
-	}
-	return true
 }
 
 func contains(tokens []string, want string) bool {
@@ -120,9 +120,13 @@ func contains(tokens []string, want string) bool {
 // question is what a request asks for: the host of its target, which is also the Host that is passed on.
 func (s *session) question(req *head.Request) (policy.Request, *judge.Refusal) {
 	q := policy.Request{Kind: policy.KindHTTP, Host: s.host, Port: s.port, Method: req.Method, Path: req.Target}
-	authority, path, absolute := cutAbsolute(req.Target)
+	scheme, usual := "http://", uint16(80)
+	if s.secure {
+		q.Kind, scheme, usual = policy.KindHTTPS, "https://", 443
+	}
+	authority, path, absolute := cutAbsolute(req.Target, scheme)
 	if absolute {
-		h, port, err := withPort(authority)
+		h, port, err := withPort(authority, usual)
 		q.Path = path
 		if err != nil {
 			q.Host = authority
@@ -141,8 +145,8 @@ func (s *session) question(req *head.Request) (policy.Request, *judge.Refusal) {
 			Reason: judge.Malformed, Text: "this is a proxy: the target must be http://HOST/PATH, or CONNECT HOST:PORT for https",
 		}
 	}
-	// A redirected connection goes where the Host field says, or nowhere.
-	h, port, err := withPort(req.Host)
+	// A connection to one host goes where the Host field says, or nowhere.
+	h, port, err := withPort(req.Host, usual)
 	if err != nil || h.String() != s.host || port != s.port && strings.Contains(req.Host, ":") {
 		return q, otherHost(s.host)
 	}
@@ -153,9 +157,8 @@ func otherHost(host string) *judge.Refusal {
 	return &judge.Refusal{Reason: judge.OtherName, Text: "the request names another host than " + host}
 }
 
-// cutAbsolute takes http://AUTHORITY off a target; other schemes are no absolute form for us.
-func cutAbsolute(target string) (authority, path string, ok bool) {
-	const scheme = "http://"
+// cutAbsolute takes a scheme and AUTHORITY off a target; other schemes are no absolute form for us.
+func cutAbsolute(target, scheme string) (authority, path string, ok bool) {
 	if len(target) < len(scheme) || !strings.EqualFold(target[:len(scheme)], scheme) {
 		return "", target, false
 	}
@@ -170,11 +173,11 @@ func cutAbsolute(target string) (authority, path string, ok bool) {
 	return rest[:at], rest[at:], true
 }
 
-// withPort reads HOST or HOST:PORT, without which it is port 80.
-func withPort(s string) (policy.Host, uint16, error) {
+// withPort reads HOST or HOST:PORT, without which it is the usual port.
+func withPort(s string, usual uint16) (policy.Host, uint16, error) {
 	if at := strings.LastIndexByte(s, ':'); at >= 0 && !strings.HasSuffix(s, "]") {
 		return policy.ParseTarget(s)
 	}
 	h, err := policy.ParseHost(s)
-	return h, 80, err
+	return h, usual, err
 }

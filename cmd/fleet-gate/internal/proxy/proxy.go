@@ -4,17 +4,20 @@ package proxy
 
 import (
 	"bufio"
-	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
+	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/cmd/fleet-gate/internal/names"
 	"fleet/cmd/fleet-gate/internal/outgoing"
@@ -41,47 +44,51 @@ type Options struct {
 	Judge  *judge.Judge
 	Names  *names.Table
 	Dialer *outgoing.Dialer
-	Idle   time.Duration // of tunnels
+	Idle   time.Duration  // of tunnels
+	CA     *ca.Minter     // for hosts whose requests are read inside TLS
+	Roots  *x509.CertPool // that hosts are verified by; nil: the system's
 }
 
 // Proxy serves connections.
 type Proxy struct {
 	Options
-	transport *http.Transport
+	transport atomic.Pointer[http.Transport]
+	server    *tls.Config // towards agents
+	http2     *http2.Server
 	original  func(*net.TCPConn) (netip.AddrPort, error)
 }
 
 // New makes a proxy.
 func New(o Options) *Proxy {
 	p := &Proxy{Options: o, original: originalDestination}
-	p.transport = &http.Transport{
-		DialContext:           p.dial,
-		DisableCompression:    true,
-		MaxIdleConnsPerHost:   16,
-		MaxIdleConns:          64,
-		IdleConnTimeout:       time.Minute,
-		ResponseHeaderTimeout: answerTime,
-		WriteBufferSize:       readBuffer,
-		ReadBufferSize:        writeBuffer,
-	}
+	p.server, p.http2 = p.serverConfig(), newHTTP2()
+	p.transport.Store(p.newTransport())
 	return p
 }
 
-// Replaced is called after a new policy is in force: connections that are kept for later requests were checked by
-// the old one.
-func (p *Proxy) Replaced() { p.transport.CloseIdleConnections() }
+// Replaced is called after a new policy is in force: connections that are kept for later requests were made under the
+// old one. Those in use end with their requests.
+func (p *Proxy) Replaced() { p.transport.Swap(p.newTransport()).CloseIdleConnections() }
+
+// conn is a connection of the agent, or what TLS makes of it.
+type conn interface {
+	net.Conn
+	CloseWrite() error
+}
 
 // session is one connection of the agent.
 type session struct {
 	p    *Proxy
-	c    *net.TCPConn
+	c    conn
+	raw  *net.TCPConn // below c
 	r    *bufio.Reader
 	n    int64
 	done func()
 
 	// The only target of its requests, where the connection came to one. "" on the proxy's port.
-	host string
-	port uint16
+	host   string
+	port   uint16
+	secure bool // its requests were read inside TLS
 }
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
@@ -89,7 +96,7 @@ var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBu
 func (p *Proxy) session(c *net.TCPConn, done func()) *session {
 	r := readers.Get().(*bufio.Reader)
 	r.Reset(c)
-	return &session{p: p, c: c, r: r, n: p.Judge.Number(), done: done}
+	return &session{p: p, c: c, raw: c, r: r, n: p.Judge.Number(), done: done}
 }
 
 // end closes the connection. Nobody reads from it any more.
@@ -155,7 +162,7 @@ func guess(port uint16) string {
 // target finds out where the agent wanted to go.
 func (s *session) target() (policy.Request, *judge.Refusal) {
 	q := policy.Request{Kind: policy.KindTCP}
-	to, err := s.p.original(s.c)
+	to, err := s.p.original(s.raw)
 	if err != nil || to == s.c.LocalAddr().(*net.TCPAddr).AddrPort() {
 		return q, &judge.Refusal{Reason: judge.Direct, Text: "this port is only for connections that are redirected to it"}
 	}
@@ -195,16 +202,10 @@ func originalDestination(c *net.TCPConn) (to netip.AddrPort, err error) {
 	return to, err
 }
 
-// usable makes a refusal of a decision that does not allow, or whose conditions cannot be kept.
+// usable makes a refusal of a decision that does not allow.
 func usable(d policy.Decision, q policy.Request) *judge.Refusal {
-	switch {
-	case !d.Allow:
+	if !d.Allow {
 		return judge.Refuse(d, q)
-	case d.Inspect && d.Protocol == policy.TLS:
-		return &judge.Refusal{
-			Reason: judge.Uninspect, Rule: d.Rule,
-			Text: q.Host + " has rules with methods or paths, which cannot be seen inside TLS; the operator lists the host without them",
-		}
 	}
 	return nil
 }
@@ -222,52 +223,4 @@ func (s *session) admit(host string, d policy.Decision) *judge.Refusal {
 		return &judge.Refusal{Reason: judge.Unrecorded, Text: "the gate cannot write its state; the operator looks at its disk"}
 	}
 	return nil
-}
-
-// dial connects for the transport. What it returns is closed when a new policy does not allow its address.
-func (p *Proxy) dial(ctx context.Context, _, addr string) (net.Conn, error) {
-	host, text, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return nil, err
-	}
-	t, err := p.Dialer.Resolve(ctx, host, uint16(port))
-	if err != nil {
-		return nil, err
-	}
-	c, err := p.Dialer.Dial(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	w, ok := p.Judge.Watch(func() { c.Close() }, t.Checks(c.RemoteAddr())...)
-	if !ok {
-		c.Close()
-		return nil, errReplaced
-	}
-	return &watched{TCPConn: c, watch: w}, nil
-}
-
-var errReplaced = &judge.Refusal{Reason: policy.ReasonHost, Text: "the policy has just changed and does not allow it any more"}
-
-// watched is a connection of the transport.
-type watched struct {
-	*net.TCPConn
-	watch *judge.Watch
-}
-
-func (w *watched) Close() error {
-	w.watch.Done()
-	return w.TCPConn.Close()
-}
-
-// refusal returns the Refusal in an error of a connection.
-func refusal(err error) *judge.Refusal {
-	var r *judge.Refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	return &judge.Refusal{Reason: judge.Unreached, Text: "the host broke the connection or its answer is no HTTP"}
 }

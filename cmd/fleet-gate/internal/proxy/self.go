@@ -1,11 +1,8 @@
 package proxy
 
 import (
-	"fmt"
 	"net/http"
-	"time"
 
-	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/schemas/policy"
 )
 
@@ -21,30 +18,12 @@ func (s *session) serveSelf(q policy.Request) {
 	s.serveHTTP()
 }
 
-// answerSelf answers a request for the gate itself, and reports whether the connection can have another one.
-func (s *session) answerSelf(req *head.Request, q policy.Request, again bool) bool {
+// answerSelf answers a request for the gate itself, and reports whether the agent can ask again.
+func (s *session) answerSelf(a agent, q policy.Request) bool {
 	c := s.p.Judge.Case(s.n, q)
 	if r := c.Allow(policy.Decision{Allow: true, Reason: policy.ReasonSelf}, ""); r != nil {
-		return s.refuse(req, r, again)
+		return s.refuse(a, r)
 	}
-	again = again && req.Length == 0
-	connection, text := "", selfText
-	if !again {
-		connection = "Connection: close\r\n"
-	}
-	if req.Method == http.MethodHead {
-		text = ""
-	}
-	_ = s.c.SetWriteDeadline(time.Now().Add(headTime))
-	_, err := fmt.Fprintf(s.c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n%s\r\n%s",
-		len(selfText), connection, text)
 	c.End(0, 0, "closed")
-	if err == nil && again {
-		return true
-	}
-	if err == nil {
-		s.linger()
-	}
-	s.end()
-	return false
+	return a.say(http.StatusOK, "", selfText)
 }

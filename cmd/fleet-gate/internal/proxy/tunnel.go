@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"fleet/cmd/fleet-gate/internal/head"
@@ -95,7 +96,8 @@ func (s *session) tunnelRaw(q policy.Request, d policy.Decision, greeting []byte
 	s.relay(c, t, []policy.Request{q}, nil, greeting, refuse)
 }
 
-// tunnelTLS reads the ClientHello, compares its name with that of the target, connects and relays.
+// tunnelTLS reads the ClientHello, compares its name with that of the target, and inspects the connection or connects
+// and relays.
 func (s *session) tunnelTLS(q policy.Request, d policy.Decision) {
 	c := s.p.Judge.Case(s.n, q)
 	refuse := func(*judge.Refusal) { s.refuseTLS() }
@@ -105,7 +107,11 @@ func (s *session) tunnelTLS(q policy.Request, d policy.Decision) {
 		s.end()
 		return
 	}
-	tls, r := s.checkHello(h, err, q)
+	tls, inside, r := s.checkHello(h, err, q)
+	if r == nil && (d.Inspect || inside) {
+		s.inspect(q, seen)
+		return
+	}
 	var t *outgoing.Target
 	if r == nil {
 		if t, err = s.p.Dialer.Resolve(context.Background(), q.Host, q.Port); err != nil {
@@ -121,38 +127,41 @@ func (s *session) tunnelTLS(q policy.Request, d policy.Decision) {
 		refuse(r)
 		return
 	}
-	s.relay(c, t, []policy.Request{q, tls}, seen, nil, refuse)
+	s.relay(c, t, []policy.Request{q, tls}, &opening{s: s, q: q, size: h.Size, seen: seen}, nil, refuse)
 }
 
-// checkHello compares a ClientHello with the target of its connection.
-func (s *session) checkHello(h hello.Hello, err error, q policy.Request) (policy.Request, *judge.Refusal) {
-	tls := policy.Request{Kind: policy.KindTLS, Host: h.Name, Port: q.Port}
+// checkHello compares a ClientHello with the target of its connection. inside tells that requests inside TLS are to be
+// decided on.
+func (s *session) checkHello(
+	h hello.Hello, err error, q policy.Request,
+) (tls policy.Request, inside bool, r *judge.Refusal) {
+	tls = policy.Request{Kind: policy.KindTLS, Host: h.Name, Port: q.Port}
 	want, _ := policy.ParseHost(q.Host)
 	switch {
 	case err != nil:
-		return tls, &judge.Refusal{
+		return tls, false, &judge.Refusal{
 			Reason: judge.NotTLS, Text: q.Host + " may be reached by TLS only; the operator sets protocol raw where it is another one",
 		}
 	case h.Hidden:
-		return tls, &judge.Refusal{Reason: judge.Hidden, Text: "an encrypted ClientHello hides the host; switch ECH off in the client"}
+		return tls, false, &judge.Refusal{Reason: judge.Hidden, Text: "an encrypted ClientHello hides the host; switch ECH off in the client"}
 	case h.Name == "" && want.Name == "":
 		tls.Host = q.Host // a host that is an address has no name to send
 	case h.Name == "":
-		return tls, &judge.Refusal{Reason: judge.NoName, Text: "the ClientHello names no host"}
+		return tls, false, &judge.Refusal{Reason: judge.NoName, Text: "the ClientHello names no host"}
 	}
 	got, err := policy.ParseHost(tls.Host)
 	if err != nil || got != want {
-		return tls, &judge.Refusal{Reason: judge.OtherName, Text: "the ClientHello names another host than " + q.Host}
+		return tls, false, &judge.Refusal{Reason: judge.OtherName, Text: "the ClientHello names another host than " + q.Host}
 	}
 	tls.Host = got.String()
 	d := s.p.Judge.Decide(tls)
-	return tls, usable(d, tls)
+	return tls, d.Inspect, usable(d, tls)
 }
 
 // relay connects to the target and hands both connections to a tunnel. The goroutine of the session ends then: one that
 // has worked has a larger stack than two that only copy.
 func (s *session) relay(
-	c *judge.Case, t *outgoing.Target, qs []policy.Request, seen, greeting []byte, refuse func(*judge.Refusal),
+	c *judge.Case, t *outgoing.Target, qs []policy.Request, o *opening, greeting []byte, refuse func(*judge.Refusal),
 ) {
 	server, err := s.p.Dialer.Dial(context.Background(), t)
 	if err != nil {
@@ -160,7 +169,7 @@ func (s *session) relay(
 		refuse(refusal(err))
 		return
 	}
-	tunnel := relay.New(s.c, server, s.p.Idle)
+	tunnel := relay.New(s.raw, server, s.p.Idle)
 	w, ok := s.p.Judge.Watch(tunnel.Cut, append(qs, t.Checks(server.RemoteAddr())...)...)
 	if !ok {
 		server.Close()
@@ -175,19 +184,43 @@ func (s *session) relay(
 		s.end()
 		return
 	}
-	if n := s.r.Buffered(); n > 0 {
-		b, _ := s.r.Peek(n)
-		seen = append(seen, b...)
+	var before opened
+	if o != nil {
+		if before, err = o.run(server); err != nil {
+			s.fail(c, w, tunnel, before, err)
+			return
+		}
 	}
+	b, _ := s.r.Peek(s.r.Buffered())
+	first := slices.Concat(before.left, b)
 	_ = s.c.SetDeadline(time.Time{})
 	s.release()
 	done := s.done
+	up, down := before.up, before.down
 	go func() {
-		first := seen
-		seen = nil // the tunnel may last long
-		r := tunnel.Run(first)
+		head := first
+		first = nil // the tunnel may last long
+		r := tunnel.Run(head)
 		w.Done()
-		c.End(r.Up, r.Down, string(r.End))
+		c.End(up+r.Up, down+r.Down, string(r.End))
 		done()
 	}()
+}
+
+// fail ends a tunnel whose handshake was not let through.
+func (s *session) fail(c *judge.Case, w *judge.Watch, t *relay.Tunnel, before opened, err error) {
+	var r *judge.Refusal
+	result := relay.Failed
+	if errors.As(err, &r) {
+		result = relay.End(r.Reason)
+		_ = s.c.SetWriteDeadline(time.Now().Add(headTime))
+		if _, err := s.c.Write(hello.Alert); err == nil {
+			s.linger()
+		}
+	}
+	result = t.Stop(result)
+	w.Done()
+	c.End(before.up, before.down, string(result))
+	s.release()
+	s.done()
 }

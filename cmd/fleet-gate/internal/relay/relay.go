@@ -98,6 +98,12 @@ func (t *Tunnel) Cut() {
 	t.stop(Cut)
 }
 
+// Stop ends a tunnel that did not run, and returns why it ended: of several reasons it has the first.
+func (t *Tunnel) Stop(why End) End {
+	t.stop(why)
+	return t.end
+}
+
 // stop closes both connections; the first reason is kept.
 func (t *Tunnel) stop(why End) {
 	t.mu.Lock()

@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var errIdle = errors.New("no byte either way for too long")
+
+// upgrade joins both connections. What the two sides then say is not looked at.
+func (x *exchange) upgrade(resp *http.Response) error {
+	server, ok := resp.Body.(stream)
+	if !ok || !x.upgraded {
+		return errUnasked
+	}
+	h := resp.Header
+	strip(h)
+	client, err := x.a.upgrade(h)
+	if err != nil {
+		return err
+	}
+	j := &join{a: client, b: server, up: &x.body.n, down: &x.down}
+	return j.run(x.s.p.Idle)
+}
+
+// join copies between two connections.
+type join struct {
+	a, b     stream
+	up, down *atomic.Int64
+
+	idle atomic.Bool
+}
+
+// looks is how often in its idle time a join is looked at.
+const looks = 4
+
+// run copies until both sides have ended, one fails, or no byte went for so long; 0: never.
+func (j *join) run(idle time.Duration) error {
+	if idle > 0 {
+		done := make(chan struct{})
+		defer close(done)
+		go j.watch(idle, done)
+	}
+	var other error
+	var wg sync.WaitGroup
+	wg.Go(func() { other = j.oneWay(j.b, j.a, j.up) })
+	err := j.oneWay(j.a, j.b, j.down)
+	wg.Wait()
+	j.close()
+	if j.idle.Load() {
+		return errIdle
+	}
+	return errors.Join(err, other)
+}
+
+func (j *join) close() {
+	j.a.Close()
+	j.b.Close()
+}
+
+// oneWay passes the end of one direction on and leaves the other one open; an error ends both.
+func (j *join) oneWay(dst, src stream, n *atomic.Int64) error {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		got, err := src.Read(buf[:])
+		if got > 0 {
+			n.Add(int64(got))
+			if _, err := dst.Write(buf[:got]); err != nil {
+				j.close()
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			_ = dst.CloseWrite() // the other side of what is gone already sees its end anyhow
+			return nil
+		}
+		if err != nil {
+			j.close()
+			return err
+		}
+	}
+}
+
+// watch ends a join over which nothing goes.
+func (j *join) watch(idle time.Duration, done chan struct{}) {
+	t := time.NewTicker(idle / looks)
+	defer t.Stop()
+	quiet, seen := 0, int64(0)
+	for {
+		select {
+		case <-done:
+			return
+		case <-t.C:
+		}
+		if now := j.up.Load() + j.down.Load(); now != seen {
+			quiet, seen = 0, now
+		} else if quiet++; quiet >= looks {
+			j.idle.Store(true)
+			j.close()
+			return
+		}
+	}
+}
