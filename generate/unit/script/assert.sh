@@ -113,8 +113,8 @@ sockets() {
 # system: nothing of the host's but what is named can be written to.
 system() {
 	while read -r _ _ _ _ point options _; do
-		case $point,$options, in
-		/,*,ro,*) return ;;
+		case "$point ,$options," in
+		"/ "*,ro,*) return ;;
 		esac
 	done </proc/self/mountinfo
 	fail '/ must be read-only'
