@@ -2,67 +2,62 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 
 	"fleet/cmd/fleet-gate/internal/audit"
+	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/cmd/fleet-gate/internal/control"
 	"fleet/cmd/fleet-gate/internal/dns"
 	"fleet/cmd/fleet-gate/internal/judge"
+	"fleet/cmd/fleet-gate/internal/keep"
 	"fleet/cmd/fleet-gate/internal/listen"
 	"fleet/cmd/fleet-gate/internal/names"
 	"fleet/cmd/fleet-gate/internal/outgoing"
 	"fleet/cmd/fleet-gate/internal/proxy"
-	"fleet/schemas/policy"
+	"fleet/cmd/fleet-gate/internal/tally"
+	"fleet/schemas/egress"
 )
 
 // gate is the running gate of one agent.
 type gate struct {
 	o       options
 	log     *logrus.Logger
-	policy  *policy.Policy
+	started time.Time
 	sockets *listen.Sockets
 	server  *listen.Server
 	audit   *audit.Log
+	tally   *tally.Tally
+	counts  *keep.File
 	names   *names.Table
 	judge   *judge.Judge
 	dialer  *outgoing.Dialer
 	proxy   *proxy.Proxy
-}
+	control *control.Server
 
-// load reads a policy and makes it ready.
-func load(path string) (*policy.Policy, *policy.Matcher, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, policy.MaxSize+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := policy.Parse(b)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	m, err := p.Compile()
-	return p, m, err
+	reloads, failed atomic.Int64 // policies read again, and those that could not be
+
+	mu sync.Mutex
+	switches
+	rules rules
+	alarm *boottime.Alarm // of the bypass that runs
+	fault string          // why what was read last is not in force
 }
 
 // open makes everything that a gate needs, or fails: no agent has half a gate.
 func open(o options, log *logrus.Logger) (g *gate, err error) {
-	g = &gate{o: o, log: log}
+	g = &gate{o: o, log: log, started: time.Now().UTC().Truncate(time.Second)}
 	defer func() {
 		if err != nil {
 			g.close()
 		}
 	}()
-	p, m, err := load(o.policy)
-	if err != nil {
+	if g.rules, err = load(o.policy); err != nil {
 		return g, err
 	}
 	limit, err := connections()
@@ -72,71 +67,59 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	if g.sockets, err = listen.Inherited(o.ports); err != nil {
 		return g, err
 	}
-	if g.names, err = names.Open(statePath(o)); err != nil {
+	if err := g.openState(); err != nil {
 		return g, err
 	}
+	p := g.rules.policy
 	j, err := audit.OpenJournal(o.journal)
 	if err != nil {
 		return g, fmt.Errorf("journal: %w", err)
 	}
-	g.policy = p
 	g.audit = audit.New(j, audit.Of{Project: p.Project, Agent: p.Agent, UID: p.UID})
-	g.judge = judge.New(m, g.audit)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.look()
+	g.judge = judge.New(g.matcher(), g.tally.Over(g.audit))
 	g.dialer = outgoing.New(g.judge, outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
+	g.dialer.Dialled = g.tally.Dialled
 	g.proxy = proxy.New(proxy.Options{Judge: g.judge, Names: g.names, Dialer: g.dialer, Idle: o.tunnelIdle})
 	d := dns.New(g.judge, g.names)
+	d.Answered = g.tally.Answered
 	g.server = listen.New(g.sockets, listen.Handlers{
 		Proxy: g.proxy.Requests, Transparent: g.proxy.Redirected, DNSStream: d.Stream, DNS: d.Datagram,
 	}, listen.Options{Idle: o.idle, Max: limit, Log: log})
-	return g, nil
+	if o.control != "" {
+		g.control, err = control.Listen(o.control, control.Answers{Status: g.tell, Metrics: g.metrics}, log)
+	}
+	return g, err
+}
+
+// openState opens what the gate before has left.
+func (g *gate) openState() (err error) {
+	if g.names, err = names.Open(filepath.Join(g.o.state, "names")); err != nil {
+		return err
+	}
+	g.tally = tally.New(func() { g.counts.Changed() })
+	g.counts = keep.New(filepath.Join(g.o.state, egress.CountsFile), g.tally.Encode, g.log)
+	return g.counts.Load(egress.MaxCounts, g.tally.Parse)
 }
 
 func (g *gate) close() {
+	if g.control != nil {
+		g.control.Close()
+	}
 	if g.sockets != nil {
 		g.sockets.Close()
 	}
 	if g.audit != nil {
 		g.audit.Close()
 	}
+	if g.counts != nil {
+		_ = g.counts.Write() // logged
+	}
 	if g.names != nil {
 		g.names.Close()
 	}
-}
-
-// reload puts the policy file in force. With one that cannot be read the old one stays.
-func (g *gate) reload() {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // fails for no clock that the kernel has
-	notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)))
-	status := ""
-	if cut, err := g.replace(); err != nil {
-		g.log.WithError(err).Error("the policy cannot be read; the one before stays in force")
-		status = "policy cannot be read, the one before stays in force"
-	} else {
-		g.log.WithField("cut", cut).Info("policy replaced")
-		status = g.status()
-	}
-	notify("READY=1\nSTATUS=" + status)
-}
-
-func (g *gate) replace() (cut int, err error) {
-	p, m, err := load(g.o.policy)
-	if err != nil {
-		return 0, err
-	}
-	if p.Project != g.policy.Project || p.Agent != g.policy.Agent || p.UID != g.policy.UID {
-		return 0, fmt.Errorf("%s: is the policy of %s %s with user %d, this gate is that of %s %s with user %d",
-			g.o.policy, p.Project, p.Agent, p.UID, g.policy.Project, g.policy.Agent, g.policy.UID)
-	}
-	g.dialer.Configure(outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
-	cut = g.judge.Replace(m)
-	g.proxy.Replaced()
-	g.policy = p
-	return cut, nil
-}
-
-func (g *gate) status() string {
-	return fmt.Sprintf("mode %s, %d rules allow, %d deny", g.policy.Mode, len(g.policy.Allow), len(g.policy.Deny))
 }
 
 // notify tells systemd, where there is one; it goes on without.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,8 +39,33 @@ type host struct {
 	notify  *net.UnixConn
 	journal *net.UnixConn
 	origin  *net.TCPListener
-	stderr  bytes.Buffer
+	stderr  output
 	cmd     *exec.Cmd
+	env     []string
+}
+
+// output is what a gate says while a test reads it.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func (o *output) Reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Reset()
 }
 
 func newHost(t *testing.T) *host {
@@ -62,7 +88,10 @@ func newHost(t *testing.T) *host {
 			if err != nil {
 				return
 			}
-			go io.Copy(c, c)
+			go func() {
+				io.Copy(c, c)
+				c.Close()
+			}()
 		}
 	}()
 	t.Cleanup(func() { h.origin.Close() })
@@ -134,6 +163,7 @@ func (h *host) run(args ...string) {
 		"--dns-port", strconv.Itoa(h.ports[0]), "--proxy-port", strconv.Itoa(h.ports[1]),
 	}, args...)...)
 	h.cmd.Env = []string{"TEST_GATE=1", "LISTEN_FDS=4", "NOTIFY_SOCKET=" + h.dir + "/notify"}
+	h.cmd.Env = append(h.cmd.Env, h.env...)
 	h.cmd.ExtraFiles = h.files
 	h.stderr.Reset()
 	h.cmd.Stderr = &h.stderr

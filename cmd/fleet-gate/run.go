@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -31,16 +30,20 @@ const (
 
 // options are the command line.
 type options struct {
-	policy, state, journal string
-	ports                  listen.Ports
-	idle, tunnelIdle       time.Duration
+	policy, cut, bypass     string
+	state, journal, control string
+	ports                   listen.Ports
+	idle, tunnelIdle        time.Duration
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("fleet-gate", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&o.policy, "policy", "", "policy `file` (egress.json); read again on SIGHUP")
-	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses")
+	f.StringVar(&o.policy, "policy", "", "policy `file`; read again on SIGHUP")
+	f.StringVar(&o.cut, "cut", "", "`file` that exists while the agent is cut off; looked for again on SIGHUP")
+	f.StringVar(&o.bypass, "bypass", "", "`file` of a bypass; read again on SIGHUP")
+	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
+	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
 	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
 	f.DurationVar(&o.tunnelIdle, "tunnel-idle", time.Hour, "end a tunnel after so long without a byte; 0: never")
@@ -92,7 +95,11 @@ func (g *gate) serve() int {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	notify("READY=1\nSTATUS=" + g.status())
+	g.mu.Lock()
+	status := g.status()
+	g.mu.Unlock()
+	notify("READY=1\nSTATUS=" + status)
+	go g.watchdog(ctx)
 	go func() {
 		for {
 			select {
@@ -116,6 +123,7 @@ func (g *gate) serve() int {
 func (g *gate) drain() {
 	g.waitOpen(drainTime)
 	g.judge.CutAll()
+	g.server.CloseAll() // what waits for a next request
 	g.waitOpen(endTime)
 }
 
@@ -136,5 +144,3 @@ func connections() (int, error) {
 	}
 	return int(min((l.Cur-reserved)/perConnection, maxConnections)), nil
 }
-
-func statePath(o options) string { return filepath.Join(o.state, "names") }

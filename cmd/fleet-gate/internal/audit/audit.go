@@ -6,6 +6,7 @@ package audit
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fleet/schemas/audit"
@@ -14,7 +15,7 @@ import (
 // Bounds of what is written.
 const (
 	// window is how long denials of the same are counted together after the first one, which is written at once.
-	window = 10 * time.Second
+	window = time.Second
 
 	// denials of different things that are written at once, and each second after. Further ones are counted together.
 	denialBurst, denialRate = 100, 10
@@ -35,6 +36,8 @@ type Log struct {
 	of      Of
 	journal *Journal
 	now     func() time.Time
+
+	repeated atomic.Int64
 
 	mu      sync.Mutex
 	allows  bucket
@@ -104,10 +107,14 @@ func (l *Log) deny(r audit.Record) error {
 	}
 	l.mu.Unlock()
 	if known {
+		l.repeated.Add(1)
 		return nil
 	}
 	return l.write(r)
 }
+
+// Repeated is how many denials have no record of their own, but are counted in that of others.
+func (l *Log) Repeated() int64 { return l.repeated.Load() }
 
 // Flush writes what has been counted. It is called by itself at the end of each window.
 func (l *Log) Flush() {

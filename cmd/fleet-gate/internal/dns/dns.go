@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,8 @@ const (
 
 // Server answers.
 type Server struct {
+	Answered func(code string) // is called for each answer, if not nil
+
 	judge *judge.Judge
 	names *names.Table
 
@@ -94,16 +97,25 @@ type reply struct {
 
 // Answer answers a message; nil is no answer.
 func (s *Server) Answer(query []byte) []byte {
+	b, code := s.answer(query)
+	if b != nil && s.Answered != nil {
+		s.Answered(strings.TrimPrefix(code.String(), "RCode"))
+	}
+	return b
+}
+
+func (s *Server) answer(query []byte) ([]byte, dnsmessage.RCode) {
 	var p dnsmessage.Parser
 	h, err := p.Start(query)
 	if err != nil || h.Response {
-		return nil
+		return nil, 0
 	}
 	q, edns, err := question(&p)
 	var r reply
 	switch {
 	case err != nil:
-		return pack(h, nil, false, reply{code: dnsmessage.RCodeFormatError})
+		r.code = dnsmessage.RCodeFormatError
+		return pack(h, nil, false, r), r.code
 	case h.OpCode != 0:
 		r.code = dnsmessage.RCodeNotImplemented
 	case q.Class != dnsmessage.ClassINET:
@@ -111,7 +123,7 @@ func (s *Server) Answer(query []byte) []byte {
 	default:
 		r = s.decide(q)
 	}
-	return pack(h, &q, edns, r)
+	return pack(h, &q, edns, r), r.code
 }
 
 var errQuestions = errors.New("must have one question and nothing else but additional records")

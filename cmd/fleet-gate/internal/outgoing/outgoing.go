@@ -36,6 +36,8 @@ const (
 
 // Dialer connects to hosts.
 type Dialer struct {
+	Dialled func(took time.Duration, err error) // is called after each attempt to connect to a host, if not nil
+
 	judge *judge.Judge
 
 	mu       sync.Mutex
@@ -235,12 +237,16 @@ func (d *Dialer) ask(host string, a *answer) {
 func (d *Dialer) Dial(ctx context.Context, t *Target) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
+	began := time.Now()
 	var c *net.TCPConn
 	var err error
 	if up := d.proxy(); up != nil {
 		c, err = d.through(ctx, up, t)
 	} else {
 		c, err = first(ctx, t.Addrs, t.Port)
+	}
+	if d.Dialled != nil {
+		d.Dialled(time.Since(began), err)
 	}
 	if err != nil {
 		return nil, &judge.Refusal{Reason: judge.Unreached, Text: fmt.Sprintf("%s:%d cannot be reached: %v", t.Host, t.Port, cause(err))}
