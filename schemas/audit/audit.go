@@ -63,27 +63,30 @@ type Record struct {
 	Result     string `json:"result,omitempty"` // how it ended
 }
 
-// Field is one field of a journal's entry.
-type Field struct{ Name, Value string }
-
-// Fields gives the record as fields of the journal, the message of a person's first. No value has a control character
-// or invalid UTF-8, and none is longer than a bound.
-func (r Record) Fields() []Field {
-	out := make([]Field, 0, 24)
-	out = append(out,
-		Field{"MESSAGE", r.String()}, Field{"MESSAGE_ID", MessageID}, Field{"SYSLOG_IDENTIFIER", "fleet-gate"},
-		Field{"PRIORITY", r.priority()})
-	v := reflect.ValueOf(r)
+// Append appends the record as an entry of the journal's native protocol, a line NAME=VALUE for each field, the message
+// of a person's first: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. No value has a control character, such as the end
+// of a line, or invalid UTF-8, and none is longer than a bound.
+func (r *Record) Append(b []byte) []byte {
+	b = append(b, "MESSAGE="...)
+	b = r.appendMessage(b)
+	b = append(b, "\nMESSAGE_ID="+MessageID+"\nSYSLOG_IDENTIFIER=fleet-gate\nPRIORITY="...)
+	b = append(b, r.priority(), '\n')
+	v := reflect.ValueOf(r).Elem()
 	for i, name := range names {
-		switch f := v.Field(i); {
-		case f.IsZero():
-		case f.Kind() == reflect.String:
-			out = append(out, Field{name, Text(f.String())})
-		default:
-			out = append(out, Field{name, strconv.FormatInt(f.Int(), 10)})
+		f := v.Field(i)
+		if f.IsZero() {
+			continue
 		}
+		b = append(b, name...)
+		b = append(b, '=')
+		if f.Kind() == reflect.String {
+			b = append(b, Text(f.String())...)
+		} else {
+			b = strconv.AppendInt(b, f.Int(), 10)
+		}
+		b = append(b, '\n')
 	}
-	return out
+	return b
 }
 
 // FromFields reads the fields of a journal's entry, such as journalctl -o json prints; others than a record's are
@@ -128,42 +131,48 @@ var names = func() []string {
 }()
 
 // priority is notice for what somebody may want to look at, else info.
-func (r Record) priority() string {
+func (r *Record) priority() byte {
 	if r.Verdict != Allow {
-		return "5"
+		return '5'
 	}
-	return "6"
+	return '6'
 }
 
 // String is the record as a line for people.
-func (r Record) String() string {
-	var b strings.Builder
-	b.WriteString(r.Agent + ": ")
+func (r Record) String() string { return string(r.appendMessage(nil)) }
+
+func (r *Record) appendMessage(b []byte) []byte {
+	b = append(append(b, r.Agent...), ": "...)
 	if r.Event != Decision {
-		b.WriteString(r.Event + " ")
+		b = append(append(b, r.Event...), ' ')
 	}
-	b.WriteString(r.Verdict + " " + r.Kind)
-	add := func(before, text string) {
-		if text != "" {
-			b.WriteString(before + Text(text))
-		}
-	}
-	add(" ", r.Method)
-	add(" ", r.Host)
+	b = append(append(append(b, r.Verdict...), ' '), r.Kind...)
+	b = appendText(b, " ", r.Method)
+	b = appendText(b, " ", r.Host)
 	if r.Port != 0 {
-		b.WriteString(":" + strconv.Itoa(r.Port))
+		b = strconv.AppendInt(append(b, ':'), int64(r.Port), 10)
 	}
-	add("", r.Path)
-	add(" at ", r.Address)
-	add(" by ", r.Rule)
-	add(": ", r.Reason)
+	b = appendText(b, "", r.Path)
+	b = appendText(b, " at ", r.Address)
+	b = appendText(b, " by ", r.Rule)
+	b = appendText(b, ": ", r.Reason)
 	if r.Count != 0 {
-		fmt.Fprintf(&b, " (%d times)", r.Count)
+		b = append(strconv.AppendInt(append(b, " ("...), r.Count, 10), " times)"...)
 	}
 	if r.Event == End {
-		fmt.Fprintf(&b, " (%s, %d bytes up, %d down)", Text(r.Result), r.BytesUp, r.BytesDown)
+		b = append(append(b, " ("...), Text(r.Result)...)
+		b = strconv.AppendInt(append(b, ", "...), r.BytesUp, 10)
+		b = strconv.AppendInt(append(b, " bytes up, "...), r.BytesDown, 10)
+		b = append(b, " down)"...)
 	}
-	return b.String()
+	return b
+}
+
+func appendText(b []byte, before, text string) []byte {
+	if text == "" {
+		return b
+	}
+	return append(append(b, before...), Text(text)...)
 }
 
 // Text makes a text that an agent may have chosen fit to be shown: what is not printable is written as an escape, and

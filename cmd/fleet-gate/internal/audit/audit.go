@@ -82,7 +82,7 @@ func (l *Log) Write(r audit.Record) error {
 
 func (l *Log) write(r audit.Record) error {
 	r.Project, r.Agent, r.UID = l.of.Project, l.of.Agent, l.of.UID
-	if err := l.journal.Send(r.Fields()); err != nil {
+	if err := l.journal.Send(&r); err != nil {
 		return fmt.Errorf("write the audit record: %w", err)
 	}
 	return nil

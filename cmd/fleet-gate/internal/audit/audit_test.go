@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"fleet/schemas/audit"
 )
 
@@ -86,14 +84,6 @@ func denial(host string) audit.Record {
 
 func allowed(n int64) audit.Record {
 	return audit.Record{Event: audit.Decision, Kind: "connect", Host: "h", Port: 443, Verdict: audit.Allow, Connection: n}
-}
-
-func TestEncode(t *testing.T) {
-	want := map[string]string{"A": "one", "B": "two\nlines", "C": ""}
-	got := decode(t, string(encode(nil, []audit.Field{{Name: "A", Value: "one"}, {Name: "B", Value: "two\nlines"}, {Name: "C"}})))
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
-	}
 }
 
 // EGR-H9: each allowed request has its record.

@@ -1,10 +1,8 @@
 package audit
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,8 +13,9 @@ import (
 const Socket = "/run/systemd/journal/socket"
 
 const (
-	// patience is how long a record waits for a journald that does not read.
+	// patience is how long a record waits for a journald that does not read, slack how much longer it may be.
 	patience = 2 * time.Second
+	slack    = time.Second
 
 	// pause is how long nothing is tried after that, so that many connections do not wait one after the other.
 	pause = 500 * time.Millisecond
@@ -33,6 +32,8 @@ type Journal struct {
 	conn *net.UnixConn
 	buf  []byte
 	next time.Time // before it, nothing is tried
+
+	until time.Time // the deadline of conn
 }
 
 // OpenJournal connects to the journal at path.
@@ -49,18 +50,18 @@ func (j *Journal) dial() error {
 	if j.conn != nil {
 		j.conn.Close()
 	}
-	j.conn = c
+	j.conn, j.until = c, time.Time{}
 	return nil
 }
 
-// Send sends one entry as one datagram; a name has only capitals, digits and underscores.
-func (j *Journal) Send(fields []audit.Field) error {
+// Send sends a record as one datagram.
+func (j *Journal) Send(r *audit.Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if time.Now().Before(j.next) {
 		return errStuck
 	}
-	j.buf = encode(j.buf[:0], fields)
+	j.buf = r.Append(j.buf[:0])
 	err := j.send()
 	if err == nil {
 		return nil
@@ -77,11 +78,21 @@ func (j *Journal) Send(fields []audit.Field) error {
 }
 
 func (j *Journal) send() error {
-	if err := j.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+	if err := j.hurry(); err != nil {
 		return err
 	}
 	_, err := j.conn.Write(j.buf)
 	return err
+}
+
+// hurry sets a deadline for writing. It is not set anew for each of thousands of records in a second.
+func (j *Journal) hurry() error {
+	now := time.Now()
+	if j.until.Sub(now) >= patience {
+		return nil
+	}
+	j.until = now.Add(patience + slack)
+	return j.conn.SetWriteDeadline(j.until)
 }
 
 func isTimeout(err error) bool {
@@ -91,19 +102,3 @@ func isTimeout(err error) bool {
 
 // Close ends the connection.
 func (j *Journal) Close() error { return j.conn.Close() }
-
-// encode appends fields: NAME=VALUE for one line, else the name, the length and the bytes.
-func encode(b []byte, fields []audit.Field) []byte {
-	for _, f := range fields {
-		b = append(b, f.Name...)
-		if strings.Contains(f.Value, "\n") {
-			b = append(b, '\n')
-			b = binary.LittleEndian.AppendUint64(b, uint64(len(f.Value)))
-		} else {
-			b = append(b, '=')
-		}
-		b = append(b, f.Value...)
-		b = append(b, '\n')
-	}
-	return b
-}
