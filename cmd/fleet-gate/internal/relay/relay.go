@@ -38,6 +38,7 @@ const (
 	Failed End = "failed" // one side broke the connection
 	Idle   End = "idle"   // no byte either way for the idle time
 	Cut    End = "cut"    // by Tunnel.Cut
+	Spent  End = "budget" // as many bytes have gone up as Tunnel.Limit let
 )
 
 // Result is what a tunnel moved and why it ended.
@@ -51,6 +52,7 @@ type Tunnel struct {
 	client, server *net.TCPConn
 	up, down       atomic.Int64
 	idle           time.Duration
+	take           func(n int) int // nil where bytes up have no limit
 
 	mu    sync.Mutex
 	end   End
@@ -64,25 +66,27 @@ func New(client, server *net.TCPConn, idle time.Duration) *Tunnel {
 	return &Tunnel{client: client, server: server, idle: idle}
 }
 
+// Limit has take asked, before Run, how many of n bytes may go up; fewer than n ends the tunnel when they have gone. Such
+// bytes are not spliced, so that not one too many goes out.
+func (t *Tunnel) Limit(take func(n int) int) { t.take = take }
+
 // Run copies both ways until both sides have closed, one fails, or the tunnel is idle or cut, and closes both
 // connections. The end of one direction is passed on and leaves the other one open. Up to head is written to the server
 // first: what was read of the client's bytes already.
 func (t *Tunnel) Run(head []byte) Result {
 	t.watch()
 	if len(head) > 0 {
-		n, err := t.server.Write(head)
-		t.up.Add(int64(n))
-		if err != nil {
-			t.stop(Failed)
+		if err := copyOne(t.server, head, &t.up, t.take); err != nil {
+			t.fail(err)
 		}
 	}
 	var other sync.WaitGroup
 	other.Add(1)
 	go func() {
 		defer other.Done()
-		t.oneWay(t.client, t.server, &t.down)
+		t.oneWay(t.client, t.server, &t.down, nil)
 	}()
-	t.oneWay(t.server, t.client, &t.up)
+	t.oneWay(t.server, t.client, &t.up, t.take)
 	other.Wait()
 	t.stop(Closed)
 	return Result{Up: t.up.Load(), Down: t.down.Load(), End: t.end}
@@ -119,24 +123,35 @@ func (t *Tunnel) stop(why End) {
 	t.server.Close()
 }
 
-func (t *Tunnel) oneWay(dst, src *net.TCPConn, n *atomic.Int64) {
-	if err := copyAll(dst, src, n); err != nil {
-		t.stop(Failed)
+func (t *Tunnel) oneWay(dst, src *net.TCPConn, n *atomic.Int64, take func(int) int) {
+	if err := copyAll(dst, src, n, take); err != nil {
+		t.fail(err)
 		return
 	}
 	// The other side of a connection that is gone already sees its end anyhow.
 	_ = dst.CloseWrite()
 }
 
+func (t *Tunnel) fail(err error) {
+	if !errors.Is(err, errSpent) {
+		t.stop(Failed)
+		return
+	}
+	_ = t.client.SetLinger(0)
+	t.stop(Spent)
+}
+
+var errSpent = errors.New("no more bytes may go up")
+
 // copyAll copies until src's end.
-func copyAll(dst, src *net.TCPConn, n *atomic.Int64) error {
+func copyAll(dst, src *net.TCPConn, n *atomic.Int64, take func(int) int) error {
 	r, err := newReader(src)
 	if err != nil {
 		return err
 	}
 	for {
-		err := copySome(dst, r, n)
-		if err == nil {
+		err := copySome(dst, r, n, take)
+		if err == nil && take == nil {
 			err = spliceSome(dst, src, n)
 		}
 		if errors.Is(err, io.EOF) {
@@ -149,25 +164,38 @@ func copyAll(dst, src *net.TCPConn, n *atomic.Int64) error {
 }
 
 // copySome reads and writes until burst bytes have gone without a pause longer than spliceTurn; io.EOF is src's end.
-func copySome(dst *net.TCPConn, r *reader, n *atomic.Int64) error {
+func copySome(dst *net.TCPConn, r *reader, n *atomic.Int64, take func(int) int) error {
 	since, moved := time.Now(), 0
 	for moved < burst {
 		buf, got, err := r.read()
 		if err != nil {
 			return err
 		}
-		_, err = dst.Write(buf[:got])
+		err = copyOne(dst, buf[:got], n, take)
 		buffers.Put(buf)
 		if err != nil {
 			return err
 		}
-		n.Add(int64(got))
 		if now := time.Now(); now.Sub(since) > spliceTurn {
 			since, moved = now, 0
 		}
 		moved += got
 	}
 	return nil
+}
+
+// copyOne writes as many of the bytes as may go.
+func copyOne(dst *net.TCPConn, b []byte, n *atomic.Int64, take func(int) int) error {
+	may := len(b)
+	if take != nil {
+		may = take(may)
+	}
+	wrote, err := dst.Write(b[:may])
+	n.Add(int64(wrote))
+	if err == nil && may < len(b) {
+		return errSpent
+	}
+	return err
 }
 
 // spliceSome lets the standard library splice as long as burst bytes go in a turn; io.EOF is src's end. A turn ends by
