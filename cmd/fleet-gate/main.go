@@ -4,4 +4,15 @@ package main
 
 import "os"
 
-func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
+func main() {
+	command, args := run, os.Args[1:]
+	if len(args) > 0 {
+		switch args[0] {
+		case "ca":
+			command, args = runCA, args[1:]
+		case "reload":
+			command, args = runReload, args[1:]
+		}
+	}
+	os.Exit(command(args, os.Stderr))
+}

@@ -27,7 +27,7 @@ func one(a fleet.Agent) *fleet.Fleet {
 
 func resolve(t *testing.T, f *fleet.Fleet) (*Fleet, Agent) {
 	t.Helper()
-	m, err := Resolve(f, map[string]int{"demo-lead": 70001})
+	m, err := Resolve(f, map[string]int{"demo-lead": 70001, "demo-lead-gate": 70002})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestResolveErrors(t *testing.T) {
 		"demo-lead has no number") {
 		t.Errorf("error %v", err)
 	}
-	_, err := Resolve(one(fleet.Agent{Harness: "h", Session: "soon"}), map[string]int{"demo-lead": 70001})
+	_, err := Resolve(one(fleet.Agent{Harness: "h", Session: "soon"}), map[string]int{"demo-lead": 70001, "demo-lead-gate": 70002})
 	if err == nil || !strings.Contains(err.Error(), `"soon" is not a duration`) {
 		t.Errorf("error %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
+	"fleet/generate/model/modeltest"
 	"fleet/schemas/fleet"
 )
 
@@ -121,7 +122,7 @@ func sh(script string, env ...string) error {
 
 // testFleet has an agent in a namespace and two beside each other on the host's network.
 func testFleet() *model.Fleet {
-	return &model.Fleet{
+	return modeltest.Gated(&model.Fleet{
 		Project: project,
 		UIDs:    fleet.UIDs{From: 70000, To: 99999},
 		Agents: []model.Agent{
@@ -135,7 +136,7 @@ func testFleet() *model.Fleet {
 				LocalPorts: &fleet.PortRange{From: 5000, To: 5010},
 			},
 		},
-	}
+	})
 }
 
 // install writes the ruleset of a fleet and the script into a folder and returns both paths.

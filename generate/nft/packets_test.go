@@ -20,7 +20,7 @@ var (
 	webOut   = who{uidWeb, ""} // by cron, at, ssh: not in its unit
 	other    = who{uidOther, slicePath}
 	retired  = who{uidRetired, ""}
-	foreign  = who{uidForeign, foreignPath}
+	stranger = who{uidForeign, foreignPath}
 	stray    = who{uidForeign, ""}
 	rootIn   = who{0, slicePath} // a setuid program of an agent's
 	operator = who{uidOperator, ""}
@@ -201,10 +201,10 @@ func transfer(t *testing.T, server, client who, address, port string) string {
 func TestOtherProject(t *testing.T) {
 	load(t)
 	listen(t, "tcp", "[::]:8080")
-	if got := foreign.run(t, "connect tcp 127.0.0.1 8080"); got != "reached" {
+	if got := stranger.run(t, "connect tcp 127.0.0.1 8080"); got != "reached" {
 		t.Error(got)
 	}
-	if got := transfer(t, foreign, foreign, "127.0.0.1", "7100"); got != "reached" {
+	if got := transfer(t, stranger, stranger, "127.0.0.1", "7100"); got != "reached" {
 		t.Error("its own server:", got)
 	}
 }

@@ -12,17 +12,18 @@ import (
 
 	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
+	"fleet/generate/model/modeltest"
 	"fleet/schemas/fleet"
 )
 
 var update = flag.Bool("update", false, "write the expected files anew")
 
 func demoFleet() *model.Fleet {
-	return &model.Fleet{Project: "demo", Operators: "fleet-operators", Agents: []model.Agent{
+	return modeltest.Gated(&model.Fleet{Project: "demo", Operators: "fleet-operators", Agents: []model.Agent{
 		{Key: "lead", User: "demo-lead", UID: 70001, Enabled: true, Git: fleet.Git{Signing: true}},
 		{Key: "off", User: "demo-off", UID: 70002},
 		{Key: "web-dev", User: "demo-web-dev", UID: 70003, Enabled: true},
-	}}
+	}})
 }
 
 func TestRender(t *testing.T) {

@@ -128,7 +128,7 @@ func (b *builder) gateService(a *model.Agent) {
 	s.Words("Type", "notify")
 	s.Words("NotifyAccess", "main")
 	s.Words("Restart", "on-failure")
-	s.Span("RestartSec", 200*time.Millisecond)
+	s.Span("RestartSec", 500*time.Millisecond)
 	s.Span("TimeoutStartSec", startLimit)
 	s.Span("TimeoutStopSec", gateStop)
 	s.Span("WatchdogSec", gateWatch)
@@ -153,7 +153,9 @@ func (b *builder) gateService(a *model.Agent) {
 		"--proxy-port=" + strconv.Itoa(ports.Proxy),
 	}, Fold: 1})
 	b.takePolicy(s, "ExecReload", a)
-	s.Exec("ExecReload", Command{Argv: []string{program, "reload", "--control=" + b.m.GateRunDir(a.Key) + "/control"}})
+	s.Exec("ExecReload", Command{Argv: []string{
+		program, "reload", "--policy=" + b.policyFile(a), "--control=" + b.m.GateRunDir(a.Key) + "/control",
+	}})
 }
 
 // policyFile is the policy that the gate reads.
@@ -194,7 +196,10 @@ func (b *builder) gateBox(s Section, a *model.Agent, runs ...string) {
 	s.Words("SyslogIdentifier", "fleet-"+b.m.Project+"-"+a.Key+"-gate")
 	hardened(s)
 	s.Yes("PrivateIPC", "PrivateUsers", "ProtectControlGroups", "ProtectHome", "ProtectKernelTunables", "RemoveIPC")
+	s.Yes("PrivateMounts")
 	s.Words("ProtectProc", "invisible")
+	s.Words("ProcSubset", "pid")
+	s.Words("SystemCallFilter", "~@privileged", "@resources")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
 	s.Words("InaccessiblePaths", "-/boot", "-/srv", "-/opt", "-/mnt", "-/media")
 	s.Bytes("MemoryMax", gateMemory)

@@ -13,6 +13,7 @@ import (
 	"fleet/generate/artifact"
 	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
+	"fleet/generate/model/modeltest"
 	"fleet/schemas/fleet"
 )
 
@@ -23,7 +24,7 @@ func sample() *model.Fleet {
 	limits := model.Limits{Memory: 4 << 30, Tasks: 512, Files: 65536, Shm: 64 << 20, Tmp: 1 << 30, OOM: "kill"}
 	all := limits
 	all.MemoryHigh, all.CPUQuota, all.CPUWeight, all.IOWeight, all.OOM = 3<<30, "200%", 50, 20, "continue"
-	return &model.Fleet{
+	return modeltest.Gated(&model.Fleet{
 		Project:  "demo",
 		Watchdog: model.Watchdog{Every: 5 * time.Minute},
 		UIDs:     fleet.UIDs{From: 70000, To: 99999},
@@ -57,7 +58,7 @@ func sample() *model.Fleet {
 				Limits: limits, Harness: model.Harness{Name: "demo"}, LocalPorts: &fleet.PortRange{From: 9000, To: 9010},
 			},
 		},
-	}
+	})
 }
 
 // firewallStandIn answers as libexec/firewall does, and loads nothing.
@@ -72,13 +73,14 @@ func sampleTree(t testing.TB, m *model.Fleet) *artifact.Tree {
 			t.Fatal(err)
 		}
 	}
-	add(artifact.Script("libexec/firewall", firewallStandIn), artifact.Script("libexec/watchdog", "#!/bin/sh\n"),
+	add(artifact.Script("libexec/fleet-gate", "#!/bin/sh\n"), artifact.Script("libexec/firewall", firewallStandIn), artifact.Script("libexec/watchdog", "#!/bin/sh\n"),
 		artifact.Text(artifact.Path("nftables/"+m.Project+".nft"), "table inet fleet_demo {}\n"))
 	for i := range m.Agents {
 		a := &m.Agents[i]
 		if !a.Enabled {
 			continue
 		}
+		add(artifact.Text(artifact.Path(a.File("policy.json")), "{}\n"))
 		hook := artifact.Script(artifact.Path(a.File("hooks/before")), "#!/bin/sh\necho "+a.Key+"\n")
 		run := "#!/bin/sh\nhook=" + hook.StorePath() + "\n"
 		add(hook, artifact.Text(artifact.Path(a.File("settings.json")), "{}\n"),

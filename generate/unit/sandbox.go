@@ -105,7 +105,7 @@ func isolation(s Section, a *model.Agent) {
 	// Names and processes of every unit are in /sys/fs/cgroup, the host's network devices in /sys/class. The + makes
 	// the path one of the agent's root: without it systemd means the host's and hides nothing.
 	s.Words("InaccessiblePaths", "+/sys", "-+/dev/hugepages")
-	s.Yes("PrivateDevices", "PrivateIPC", "RemoveIPC")
+	s.Yes("PrivateDevices", "PrivateIPC", "PrivateMounts", "RemoveIPC")
 	s.Words("DevicePolicy", "closed")
 	// No NOTIFY_SOCKET: a status would reach terminals, and EXTEND_TIMEOUT_USEC= would hold up a stop.
 	s.Words("NotifyAccess", "none")
