@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"fleet/cmd/fleet-gate/internal/worker"
 )
 
 // Handlers serve what arrives. A stream belongs to its handler, which calls done exactly once when nothing of it is
@@ -211,7 +213,7 @@ func (s *Server) accept(ctx context.Context, a *loop, l *net.TCPListener, serve 
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		s.mu.Unlock()
-		go serve(c, func() { s.done(c) })
+		worker.Go(func() { serve(c, func() { s.done(c) }) })
 	}
 }
 

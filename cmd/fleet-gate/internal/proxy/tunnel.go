@@ -84,9 +84,15 @@ func (s *session) tunnelRaw(q policy.Request, d policy.Decision, greeting []byte
 	}
 	c := s.p.Judge.Case(s.n, q)
 	t, err := s.p.Dialer.Resolve(context.Background(), q.Host, q.Port)
+	var r *judge.Refusal
 	if err != nil {
-		c.Deny(refusal(err))
-		refuse(refusal(err))
+		r = refusal(err)
+	} else {
+		s.meter, r = s.p.Budget.Begin(d, q)
+	}
+	if r != nil {
+		c.Deny(r)
+		refuse(r)
 		return
 	}
 	if r := c.Allow(d, t.String()); r != nil {
@@ -117,6 +123,9 @@ func (s *session) tunnelTLS(q policy.Request, d policy.Decision) {
 		if t, err = s.p.Dialer.Resolve(context.Background(), q.Host, q.Port); err != nil {
 			r = refusal(err)
 		}
+	}
+	if r == nil {
+		s.meter, r = s.p.Budget.Begin(d, q)
 	}
 	if r != nil {
 		c.Deny(r)
@@ -158,8 +167,7 @@ func (s *session) checkHello(
 	return tls, d.Inspect, usable(d, tls)
 }
 
-// relay connects to the target and hands both connections to a tunnel. The goroutine of the session ends then: one that
-// has worked has a larger stack than two that only copy.
+// relay connects to the target and copies until the tunnel ends.
 func (s *session) relay(
 	c *judge.Case, t *outgoing.Target, qs []policy.Request, o *opening, greeting []byte, refuse func(*judge.Refusal),
 ) {
@@ -170,6 +178,9 @@ func (s *session) relay(
 		return
 	}
 	tunnel := relay.New(s.raw, server, s.p.Idle)
+	if s.meter != nil {
+		tunnel.Limit(s.meter.Take)
+	}
 	w, ok := s.p.Judge.Watch(tunnel.Cut, append(qs, t.Checks(server.RemoteAddr())...)...)
 	if !ok {
 		server.Close()
@@ -191,20 +202,16 @@ func (s *session) relay(
 			return
 		}
 	}
+	s.meter.Take(int(before.up)) // at most two ClientHellos, which have gone
 	b, _ := s.r.Peek(s.r.Buffered())
 	first := slices.Concat(before.left, b)
 	_ = s.c.SetDeadline(time.Time{})
 	s.release()
-	done := s.done
-	up, down := before.up, before.down
-	go func() {
-		head := first
-		first = nil // the tunnel may last long
-		r := tunnel.Run(head)
-		w.Done()
-		c.End(up+r.Up, down+r.Down, string(r.End))
-		done()
-	}()
+	up, down, done := before.up, before.down, s.done // the tunnel may last long, and the rest can go
+	r := tunnel.Run(first)
+	w.Done()
+	c.End(up+r.Up, down+r.Down, string(r.End))
+	done()
 }
 
 // fail ends a tunnel whose handshake was not let through.
