@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/head"
 )
 
@@ -25,6 +26,11 @@ type body struct {
 	from    source
 	trailer http.Header // of the request that goes out: its names, and at the end their values
 	n       atomic.Int64
+	meter   *budget.Meter
+
+	// By the host: something at all, and 100 Continue. The transport reads a body also for a host that has refused it,
+	// to keep the connection.
+	answered, wanted atomic.Bool
 
 	mu      sync.Mutex
 	begun   bool
@@ -51,6 +57,9 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := b.from.Read(p)
+	if may := b.meter.Take(n); may < n {
+		n, err = may, b.meter.Refusal()
+	}
 	b.n.Add(int64(n))
 	if err != nil {
 		b.end(err)
@@ -78,6 +87,9 @@ func (b *body) more() error {
 	if !b.begun {
 		b.begun = true
 		if b.from.first != nil {
+			if b.answered.Load() && !b.wanted.Load() {
+				return errStopped
+			}
 			if err := b.from.first(); err != nil {
 				return err
 			}

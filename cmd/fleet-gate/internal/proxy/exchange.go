@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/schemas/policy"
@@ -28,6 +29,8 @@ type exchange struct {
 	c    *judge.Case
 	path string // to pass on
 
+	meter *budget.Meter // of the bytes that go out; nil: they have no limit
+
 	ctx      context.Context
 	cancel   context.CancelFunc
 	body     *body
@@ -42,6 +45,7 @@ func (x *exchange) run() bool {
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	defer x.cancel()
 	x.body = x.a.content()
+	x.body.meter = x.meter
 	// A cut ends also an agent that does not read or write.
 	w, ok := x.s.p.Judge.Watch(x.cut, x.q)
 	if !ok {
@@ -122,9 +126,11 @@ func (x *exchange) leave() {
 	x.body.wait()
 }
 
-// traced has interim answers passed on.
+// traced has interim answers passed on, and a body that the host answers without left with the agent.
 func (x *exchange) traced() context.Context {
 	return httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		GotFirstResponseByte: func() { x.body.answered.Store(true) },
+		Got100Continue:       func() { x.body.wanted.Store(true) },
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 			if x.interims.Add(1) > maxInterim {
 				return errors.New("too many interim answers")
@@ -162,7 +168,12 @@ func (x *exchange) pass(resp *http.Response) error {
 		return err
 	}
 	if a.none {
-		return x.a.Flush()
+		return x.a.finish(nil)
+	}
+	if a.length < 0 { // what comes may take its time, and the head tells of it
+		if err := x.a.Flush(); err != nil {
+			return err
+		}
 	}
 	return x.copyBody(resp)
 }

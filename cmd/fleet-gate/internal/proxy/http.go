@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/schemas/policy"
@@ -84,6 +85,10 @@ func (s *session) serve(req *head.Request, a agent) bool {
 	if r == nil {
 		r = s.admit(q.Host, d)
 	}
+	var m *budget.Meter
+	if r == nil {
+		m, r = s.spend(d, q, req)
+	}
 	c := s.p.Judge.Case(s.n, q)
 	if r == nil {
 		r = s.allow(c, d, q)
@@ -93,7 +98,7 @@ func (s *session) serve(req *head.Request, a agent) bool {
 	if r != nil {
 		return s.refuse(a, r)
 	}
-	x := &exchange{s: s, a: a, req: req, q: q, c: c, path: d.Path}
+	x := &exchange{s: s, a: a, req: req, q: q, c: c, path: d.Path, meter: m}
 	return x.run()
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fleet/cmd/fleet-gate/internal/budget"
 )
 
 var errIdle = errors.New("no byte either way for too long")
@@ -23,7 +25,7 @@ func (x *exchange) upgrade(resp *http.Response) error {
 	if err != nil {
 		return err
 	}
-	j := &join{a: client, b: server, up: &x.body.n, down: &x.down}
+	j := &join{a: client, b: server, up: &x.body.n, down: &x.down, meter: x.meter}
 	return j.run(x.s.p.Idle)
 }
 
@@ -31,6 +33,7 @@ func (x *exchange) upgrade(resp *http.Response) error {
 type join struct {
 	a, b     stream
 	up, down *atomic.Int64
+	meter    *budget.Meter // of the bytes up
 
 	idle atomic.Bool
 }
@@ -47,8 +50,8 @@ func (j *join) run(idle time.Duration) error {
 	}
 	var other error
 	var wg sync.WaitGroup
-	wg.Go(func() { other = j.oneWay(j.b, j.a, j.up) })
-	err := j.oneWay(j.a, j.b, j.down)
+	wg.Go(func() { other = j.oneWay(j.b, j.a, j.up, j.meter) })
+	err := j.oneWay(j.a, j.b, j.down, nil)
 	wg.Wait()
 	j.close()
 	if j.idle.Load() {
@@ -63,11 +66,14 @@ func (j *join) close() {
 }
 
 // oneWay passes the end of one direction on and leaves the other one open; an error ends both.
-func (j *join) oneWay(dst, src stream, n *atomic.Int64) error {
+func (j *join) oneWay(dst, src stream, n *atomic.Int64, m *budget.Meter) error {
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	for {
 		got, err := src.Read(buf[:])
+		if may := m.Take(got); may < got {
+			got, err = may, m.Refusal()
+		}
 		if got > 0 {
 			n.Add(int64(got))
 			if _, err := dst.Write(buf[:got]); err != nil {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
+	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/cmd/fleet-gate/internal/names"
@@ -44,6 +45,7 @@ type Options struct {
 	Judge  *judge.Judge
 	Names  *names.Table
 	Dialer *outgoing.Dialer
+	Budget *budget.Book   // nil: no rule's limits are kept
 	Idle   time.Duration  // of tunnels
 	CA     *ca.Minter     // for hosts whose requests are read inside TLS
 	Roots  *x509.CertPool // that hosts are verified by; nil: the system's
@@ -89,6 +91,8 @@ type session struct {
 	host   string
 	port   uint16
 	secure bool // its requests were read inside TLS
+
+	meter *budget.Meter // of its bytes up, where it becomes a tunnel; nil: they have no limit
 }
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
