@@ -12,6 +12,7 @@ import (
 
 	"fleet/cmd/fleet-gate/internal/audit"
 	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/control"
 	"fleet/cmd/fleet-gate/internal/dns"
 	"fleet/cmd/fleet-gate/internal/judge"
@@ -34,6 +35,7 @@ type gate struct {
 	audit   *audit.Log
 	tally   *tally.Tally
 	counts  *keep.File
+	budget  *budget.Book
 	names   *names.Table
 	judge   *judge.Judge
 	dialer  *outgoing.Dialer
@@ -82,7 +84,7 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	g.judge = judge.New(g.matcher(), g.tally.Over(g.audit))
 	g.dialer = outgoing.New(g.judge, outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
 	g.dialer.Dialled = g.tally.Dialled
-	g.proxy = proxy.New(proxy.Options{Judge: g.judge, Names: g.names, Dialer: g.dialer, Idle: o.tunnelIdle})
+	g.proxy = proxy.New(proxy.Options{Judge: g.judge, Names: g.names, Dialer: g.dialer, Budget: g.budget, Idle: o.tunnelIdle})
 	d := dns.New(g.judge, g.names)
 	d.Answered = g.tally.Answered
 	g.server = listen.New(g.sockets, listen.Handlers{
@@ -97,6 +99,9 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 // openState opens what the gate before has left.
 func (g *gate) openState() (err error) {
 	if g.names, err = names.Open(filepath.Join(g.o.state, "names")); err != nil {
+		return err
+	}
+	if g.budget, err = budget.Open(filepath.Join(g.o.state, "budgets"), g.log); err != nil {
 		return err
 	}
 	g.tally = tally.New(func() { g.counts.Changed() })
@@ -116,6 +121,9 @@ func (g *gate) close() {
 	}
 	if g.counts != nil {
 		_ = g.counts.Write() // logged
+	}
+	if g.budget != nil {
+		_ = g.budget.Close() // logged
 	}
 	if g.names != nil {
 		g.names.Close()

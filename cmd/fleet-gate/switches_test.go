@@ -282,3 +282,30 @@ func TestStatusAndCounts(t *testing.T) {
 		t.Errorf("with a bad file: %+v, %s", s, h.stderr.String())
 	}
 }
+
+// EGR-J6: a day's limit outlives the gate.
+func TestJ6Kept(t *testing.T) {
+	h := newHost(t)
+	h.policy.Allow[0].Limits = &policy.Limits{RequestsPerDay: 2, BytesUpPerDay: 1000}
+	h.write()
+	h.start()
+	c, r, code := h.connect(h.origin.Addr().String())
+	if code != 200 {
+		t.Fatalf("status %d", code)
+	}
+	echo(t, c, r)
+	c.Close()
+	h.cmd.Process.Signal(syscall.SIGTERM)
+	h.exit()
+	h.start()
+	c, _, _ = h.connect(h.origin.Addr().String())
+	c.Write(make([]byte, 2000))
+	if !ended(c) {
+		t.Error("more bytes than a day's go on")
+	}
+	if _, _, code := h.connect(h.origin.Addr().String()); code != 403 {
+		t.Errorf("the third: status %d", code)
+	}
+	for want := "budget"; h.record("FLEET_RESULT") != want; { // ends the test when there is none
+	}
+}
