@@ -35,7 +35,7 @@ table inet fleet {
 	}
 	chain rest {
 		type filter hook output priority 0; policy accept;
-		ip daddr 127.0.0.0/10 return
+		ip daddr 127.0.0.0/8 return
 		ip6 daddr ::1 return
 		counter reject with icmpx admin-prohibited
 	}
