@@ -85,7 +85,7 @@ func (x *exchange) cut() {
 
 func (x *exchange) result(err error) string {
 	switch {
-	case x.wasCut.Load():
+	case x.wasCut.Load(), x.s.wasCut.Load():
 		return "cut"
 	case errors.Is(err, errIdle):
 		return "idle"
@@ -104,7 +104,7 @@ func (x *exchange) failed(err error) bool {
 		r = &judge.Refusal{Reason: judge.Malformed, Text: f.Text}
 	}
 	result := r.Reason
-	if x.wasCut.Load() {
+	if x.wasCut.Load() || x.s.wasCut.Load() {
 		result = "cut"
 	}
 	x.c.End(x.body.n.Load(), 0, result)

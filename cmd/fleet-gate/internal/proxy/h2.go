@@ -144,6 +144,9 @@ func (a *h2) begin(x *answer) error {
 	for name, values := range x.header {
 		to[name] = values
 	}
+	if x.none && x.code == http.StatusNotModified {
+		delete(to, "Content-Length") // Go's client would wait for the body
+	}
 	for _, name := range []string{"Content-Type", "Date"} {
 		if to[name] == nil {
 			to[name] = nil // is there and empty, so that none is made up

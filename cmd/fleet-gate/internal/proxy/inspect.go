@@ -53,7 +53,7 @@ func (s *session) inspect(q policy.Request, seen []byte) {
 		s.refuseTLS()
 	}
 	// Without a request too, the connection ends when the policy does not allow its host any more.
-	w, ok := s.p.Judge.Watch(func() { s.raw.Close() }, q)
+	w, ok := s.p.Judge.Watch(s.cut, q)
 	if !ok {
 		refuse(errReplaced)
 		return
@@ -79,6 +79,11 @@ func (s *session) inspect(q policy.Request, seen []byte) {
 		return
 	}
 	s.serveHTTP()
+}
+
+func (s *session) cut() {
+	s.wasCut.Store(true)
+	s.raw.Close()
 }
 
 // shakeRefusal is for the record alone: the agent's program knows what it did not like.

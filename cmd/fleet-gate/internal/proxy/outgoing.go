@@ -30,7 +30,10 @@ func (x *exchange) outgoing() (*http.Request, error) {
 	if x.q.Port != usual {
 		host = u.Host
 	}
-	out := &http.Request{Method: x.req.Method, URL: u, Host: host, Header: x.req.Header, ContentLength: x.req.Length}
+	out := &http.Request{
+		Method: x.req.Method, URL: u, Host: host, Header: x.req.Header, ContentLength: x.req.Length,
+		ProtoMajor: 1, ProtoMinor: 1, // else the transport does not wait for 100 Continue
+	}
 	if x.req.Length != 0 {
 		out.Body = x.body
 		x.body.trailer = announced(head.Tokens(x.req.Header, "Trailer"))

@@ -92,6 +92,8 @@ type session struct {
 	port   uint16
 	secure bool // its requests were read inside TLS
 
+	wasCut atomic.Bool
+
 	meter *budget.Meter // of its bytes up, where it becomes a tunnel; nil: they have no limit
 }
 
