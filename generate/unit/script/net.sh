@@ -21,7 +21,7 @@ ip link set lo up
 # Programs ask for IPv4 addresses only where there is one besides 127.0.0.1 (AI_ADDRCONFIG). The gate gives names
 # addresses of this network.
 ip address replace 127.64.0.1/10 dev lo
-ip route replace local default dev lo
+ip route replace local default dev lo src 127.0.0.1
 
 nft -f - <<END
 table inet fleet {}
