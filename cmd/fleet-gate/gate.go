@@ -13,6 +13,7 @@ import (
 	"fleet/cmd/fleet-gate/internal/audit"
 	"fleet/cmd/fleet-gate/internal/boottime"
 	"fleet/cmd/fleet-gate/internal/budget"
+	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/control"
 	"fleet/cmd/fleet-gate/internal/dns"
 	"fleet/cmd/fleet-gate/internal/judge"
@@ -39,6 +40,7 @@ type gate struct {
 	names   *names.Table
 	judge   *judge.Judge
 	dialer  *outgoing.Dialer
+	ca      *ca.Minter
 	proxy   *proxy.Proxy
 	control *control.Server
 
@@ -84,7 +86,13 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	g.judge = judge.New(g.matcher(), g.tally.Over(g.audit))
 	g.dialer = outgoing.New(g.judge, outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
 	g.dialer.Dialled = g.tally.Dialled
-	g.proxy = proxy.New(proxy.Options{Judge: g.judge, Names: g.names, Dialer: g.dialer, Budget: g.budget, Idle: o.tunnelIdle})
+	pool, err := ca.Pool(o.roots)
+	if err != nil {
+		return g, err
+	}
+	g.proxy = proxy.New(proxy.Options{
+		Judge: g.judge, Names: g.names, Dialer: g.dialer, Budget: g.budget, Idle: o.tunnelIdle, CA: g.ca, Roots: pool,
+	})
 	d := dns.New(g.judge, g.names)
 	d.Answered = g.tally.Answered
 	g.server = listen.New(g.sockets, listen.Handlers{
@@ -102,6 +110,12 @@ func (g *gate) openState() (err error) {
 		return err
 	}
 	if g.budget, err = budget.Open(filepath.Join(g.o.state, "budgets"), g.log); err != nil {
+		return err
+	}
+	if g.ca, err = ca.NewMinter(g.o.state); err != nil {
+		return err
+	}
+	if err := g.ca.Configure(ca.Hosts(g.rules.policy)); err != nil {
 		return err
 	}
 	g.tally = tally.New(func() { g.counts.Changed() })

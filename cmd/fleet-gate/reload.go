@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/outgoing"
 	"fleet/schemas/policy"
 )
@@ -73,6 +74,9 @@ func (g *gate) replace() error {
 	if p.Project != old.Project || p.Agent != old.Agent || p.UID != old.UID {
 		return fmt.Errorf("%s: is the policy of %s %s with user %d, this gate is that of %s %s with user %d",
 			g.o.policy, p.Project, p.Agent, p.UID, old.Project, old.Agent, old.UID)
+	}
+	if err := g.ca.Configure(ca.Hosts(p)); err != nil {
+		return err
 	}
 	g.dialer.Configure(outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
 	g.rules = r

@@ -31,6 +31,7 @@ const (
 // options are the command line.
 type options struct {
 	policy, cut, bypass     string
+	roots                   string
 	state, journal, control string
 	ports                   listen.Ports
 	idle, tunnelIdle        time.Duration
@@ -44,6 +45,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.bypass, "bypass", "", "`file` of a bypass; read again on SIGHUP")
 	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
 	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
+	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
 	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
 	f.DurationVar(&o.tunnelIdle, "tunnel-idle", time.Hour, "end a tunnel after so long without a byte; 0: never")

@@ -42,6 +42,20 @@ func readRoots(path string) ([]byte, error) {
 	return b, nil
 }
 
+// Pool is what hosts are verified by: the authorities in the file at path, or nil for the system's where it is "".
+func Pool(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := readRoots(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(b)
+	return pool, nil
+}
+
 // WriteBundle writes what an agent trusts: roots and the gate's own authority, where there is one. It changes nothing
 // where that is there already.
 func WriteBundle(path string, roots []byte, c *CA) error {
