@@ -518,7 +518,7 @@ func TestE4WebSocketInside(t *testing.T) {
 			}
 		}
 		ws.Close()
-		end := g.ended(t)
+		end := g.end()
 		if end.BytesUp < 300_000 || end.BytesDown < 300_000 || end.Result != "closed" {
 			t.Errorf("%s: %+v", host, end)
 		}
@@ -531,7 +531,7 @@ func TestE4WebSocketInside(t *testing.T) {
 	if _, err := ws.Read(make([]byte, 1)); err == nil || time.Since(began) > 5*time.Second {
 		t.Errorf("is idle for %s: %v", time.Since(began), err)
 	}
-	if end := g.ended(t); end.Result != "idle" {
+	if end := g.end(); end.Result != "idle" {
 		t.Errorf("idle: %+v", end)
 	}
 
@@ -542,7 +542,7 @@ func TestE4WebSocketInside(t *testing.T) {
 	if _, err := ws.Read(make([]byte, 1)); err == nil {
 		t.Error("goes on")
 	}
-	if end := g.ended(t); end.Result != "cut" {
+	if end := g.end(); end.Result != "cut" {
 		t.Errorf("cut: %+v", end)
 	}
 }

@@ -253,3 +253,21 @@ func (g *gate) handshake(c net.Conn, name string) (*tls.Conn, error) {
 	t := tls.Client(c, conf)
 	return t, t.Handshake()
 }
+
+// end returns the next record of an end.
+func (g *gate) end() record.Record {
+	g.t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		g.mu.Lock()
+		for i, r := range g.records {
+			if r.Event == record.End {
+				g.records = g.records[i+1:]
+				g.mu.Unlock()
+				return r
+			}
+		}
+		g.mu.Unlock()
+	}
+	g.t.Fatal("no end")
+	return record.Record{}
+}

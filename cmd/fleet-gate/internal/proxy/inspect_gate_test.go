@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"fleet/cmd/fleet-gate/internal/ca"
-	record "fleet/schemas/audit"
 	"fleet/schemas/policy"
 )
 
@@ -215,22 +214,4 @@ func request(t *testing.T, method, url string) *http.Request {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// ended returns the next record of an end.
-func (g *inspected) ended(t *testing.T) record.Record {
-	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		g.mu.Lock()
-		for i, r := range g.records {
-			if r.Event == record.End {
-				g.records = g.records[i+1:]
-				g.mu.Unlock()
-				return r
-			}
-		}
-		g.mu.Unlock()
-	}
-	t.Fatal("no end")
-	return record.Record{}
 }
