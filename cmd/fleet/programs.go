@@ -40,8 +40,9 @@ func (a *app) programs(ctx context.Context, b *buildFlags) (found map[string]str
 	}
 	root, ok := checkout(a.path("."))
 	if !ok {
-		return nil, nil, withStatus(exitRefused, fmt.Errorf("%s not found beside %s\n  hint: build them with `go build ./cmd/...`,"+
-			" and name their folder with --libexec", strings.Join(generate.Daemons, ", "), os.Args[0]))
+		return nil, nil, withStatus(exitRefused, fmt.Errorf("%s must be in the folder of this program, %s\n"+
+			"  hint: build it with `go build ./cmd/...`, and name its folder with --libexec",
+			strings.Join(generate.Daemons, ", "), strings.Join(a.programDirs(b), ", ")))
 	}
 	return a.buildPrograms(ctx, root, arch)
 }

@@ -2,8 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,8 +21,25 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		Setup:               func(e *testscript.Env) error { return placeDaemons(e.Getenv("PATH")) },
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
+}
+
+// built is done when the daemons are beside the program under test. All scripts have the same one.
+var built sync.Once
+
+// placeDaemons builds the daemons into the first folder of PATH, where the program under test is.
+func placeDaemons(path string) (err error) {
+	built.Do(func() {
+		bin, _, _ := strings.Cut(path, string(os.PathListSeparator))
+		cmd := exec.Command("go", "build", "-o", bin+"/", "fleet/cmd/fleet-gate")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, failed := cmd.CombinedOutput(); failed != nil {
+			err = fmt.Errorf("%w\n%s", failed, out)
+		}
+	})
+	return err
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -195,6 +195,11 @@ func (h *host) user(m *model.Fleet, a *model.Agent) {
 	id := strconv.Itoa(a.UID)
 	h.run("groupadd", "-g", id, a.User)
 	h.run("useradd", "-u", id, "-g", id, "-M", "-d", a.Home(), "-s", "/usr/sbin/nologin", "-e", "1", a.User)
+	gate := strconv.Itoa(a.GateUID)
+	h.run("groupadd", "-g", gate, a.GateUser)
+	h.run("useradd", "-u", gate, "-g", gate, "-M", "-d", "/nonexistent", "-s", "/usr/sbin/nologin", "-e", "1", a.GateUser)
+	h.run("install", "-d", m.CutDir())
+	h.run("install", "-d", "-m", "0750", "-g", a.GateUser, m.GatePolicyDir(a.Key))
 	own := []string{"install", "-d", "-m", "0700", "-o", a.User, "-g", a.User}
 	h.run("install", "-d", m.AgentRoot(a.Key))
 	h.run("install", "-d", "-m", "0750", "-g", a.User, m.AgentRun(a.Key))
