@@ -79,6 +79,10 @@ func (b *builder) gateSocket(a *model.Agent) {
 	s.Text("Description", "fleet "+b.m.Project+": way out of agent "+a.Key)
 	b.owned(s, a, "restart")
 	s.Units("PartOf", b.m.Target())
+	// Not before sockets.target: that comes before basic.target, and the namespace after it.
+	s.Bool("DefaultDependencies", false)
+	s.Units("Conflicts", "shutdown.target")
+	s.Units("Before", "shutdown.target")
 	firewall := b.m.Firewall()
 	if a.Isolation == model.Namespace {
 		net := b.m.NetUnit(a.Key)
