@@ -85,7 +85,7 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	g.look()
 	g.judge = judge.New(g.matcher(), g.tally.Over(g.audit))
 	g.dialer = outgoing.New(g.judge, outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
-	g.dialer.Dialled = g.tally.Dialled
+	g.dialer.Dialled, g.dialer.Listeners = g.tally.Dialled, g.sockets.Here()
 	pool, err := ca.Pool(o.roots)
 	if err != nil {
 		return g, err

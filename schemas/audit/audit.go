@@ -50,7 +50,7 @@ type Record struct {
 	Kind       string `json:"kind"`                 // dns, connect, tcp, tls, http, https or dial
 	Host       string `json:"host,omitempty"`
 	Port       int    `json:"port,omitempty"`
-	Address    string `json:"address,omitempty"` // that was dialled, or refused
+	Address    string `json:"address,omitempty"` // that may be dialled or was refused; behind "via" names that Host stood for
 	Method     string `json:"method,omitempty"`
 	Path       string `json:"path,omitempty"` // without the query, which may hold secrets
 	Verdict    string `json:"verdict"`

@@ -127,10 +127,10 @@ func (s *Sockets) Close() {
 	}
 }
 
-func port(a net.Addr) uint16 {
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return 0
-	}
-	return ap.Port()
+func port(a net.Addr) uint16 { return address(a).Port() }
+
+// address is the zero AddrPort where there is none.
+func address(a net.Addr) netip.AddrPort {
+	ap, _ := netip.ParseAddrPort(a.String())
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -29,28 +29,27 @@ const (
 	// keep is how long an answer is used again, keepFailed a failure, so that nobody can make a storm of questions.
 	keep, keepFailed = 30 * time.Second, 2 * time.Second
 	maxKept          = 4096
-
-	// keepOwn is how long this machine's own addresses are believed.
-	keepOwn = 10 * time.Second
 )
 
 // Dialer connects to hosts.
 type Dialer struct {
 	Dialled func(took time.Duration, err error) // is called after each attempt to connect to a host, if not nil
 
+	Listeners []netip.AddrPort // the gate's own, in the network that it dials in
+
 	judge *judge.Judge
+	local func(netip.Addr) bool
 
 	mu       sync.Mutex
 	lookup   func(ctx context.Context, name string) ([]netip.Addr, error)
 	upstream *policy.Upstream
 	kept     map[string]*answer
-	own      map[netip.Addr]bool
-	ownAt    time.Time
 }
 
 type answer struct {
 	done  chan struct{}
 	addrs []netip.Addr
+	via   []string // names that the name stands for
 	err   error
 	until time.Time // zero until it is there
 }
@@ -63,7 +62,7 @@ type Options struct {
 
 // New makes a dialer.
 func New(j *judge.Judge, o Options) *Dialer {
-	d := &Dialer{judge: j}
+	d := &Dialer{judge: j, local: isLocal}
 	d.Configure(o)
 	return d
 }
@@ -71,10 +70,15 @@ func New(j *judge.Judge, o Options) *Dialer {
 // Configure puts other options in force, for connections that are made from now on.
 func (d *Dialer) Configure(o Options) {
 	r := &net.Resolver{PreferGo: true}
-	if o.DNS != "" {
-		r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, o.DNS)
+	r.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if o.DNS != "" {
+			addr = o.DNS
 		}
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return listen(ctx, c), nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,6 +100,7 @@ type Target struct {
 	Host  string // in canonical form
 	Port  uint16
 	Addrs []netip.Addr // none where the upstream proxy looks the name up
+	Via   []string     // names that Host stands for by CNAME, the first one first
 }
 
 // Resolve looks a host in canonical form up, which the policy has allowed. The error is a *judge.Refusal; of several
@@ -105,10 +110,11 @@ func (d *Dialer) Resolve(ctx context.Context, host string, port uint16) (*Target
 	if up := d.proxy(); up != nil && up.Resolves {
 		return t, nil
 	}
-	addrs, err := d.addresses(ctx, host)
+	addrs, via, err := d.addresses(ctx, host)
 	if err != nil {
 		return nil, &judge.Refusal{Reason: judge.NoAddress, Text: host + " could not be looked up: " + reason(err)}
 	}
+	t.Via = via
 	var refusal *judge.Refusal
 	for _, a := range addrs[:min(len(addrs), maxAddrs)] {
 		if r := d.check(host, a.Unmap(), port); r != nil {
@@ -140,42 +146,17 @@ func (d *Dialer) check(host string, a netip.Addr, port uint16) *judge.Refusal {
 	if decision := d.judge.Decide(q); !decision.Allow {
 		return judge.Refuse(decision, q)
 	}
-	if policy.Classify(a) == policy.Public && d.isOwn(a) {
-		return &judge.Refusal{
-			Reason: judge.OwnAddress, Address: a.String(),
-			Text: host + " leads to this machine's own address, which no agent may reach",
-		}
-	}
-	return nil
+	return d.own(host, a, port)
 }
 
 func dial(host string, a netip.Addr, port uint16) policy.Request {
 	return policy.Request{Kind: policy.KindDial, Host: host, Addr: a, Port: port}
 }
 
-// isOwn tells whether a is on an interface of this machine. When they cannot be read, every address may be one.
-func (d *Dialer) isOwn(a netip.Addr) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if time.Since(d.ownAt) > keepOwn {
-		list, err := net.InterfaceAddrs()
-		if err != nil {
-			return true
-		}
-		d.own, d.ownAt = map[netip.Addr]bool{}, time.Now()
-		for _, i := range list {
-			if p, err := netip.ParsePrefix(i.String()); err == nil {
-				d.own[p.Addr().Unmap()] = true
-			}
-		}
-	}
-	return d.own[a]
-}
-
 // addresses returns what a name has, from memory for a while. All who ask at once wait for one look-up.
-func (d *Dialer) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+func (d *Dialer) addresses(ctx context.Context, host string) (addrs []netip.Addr, via []string, err error) {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
+		return []netip.Addr{a}, nil, nil
 	}
 	a, mine := d.find(host)
 	if mine {
@@ -183,9 +164,9 @@ func (d *Dialer) addresses(ctx context.Context, host string) ([]netip.Addr, erro
 	}
 	select {
 	case <-a.done:
-		return a.addrs, a.err
+		return a.addrs, a.via, a.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 }
 
@@ -223,9 +204,10 @@ func (d *Dialer) ask(host string, a *answer) {
 	d.mu.Lock()
 	lookup := d.lookup
 	d.mu.Unlock()
-	addrs, err := lookup(ctx, host)
+	c := &chain{next: map[string]string{}}
+	addrs, err := lookup(context.WithValue(ctx, chainKey{}, c), host)
 	d.mu.Lock()
-	a.addrs, a.err, a.until = addrs, err, time.Now().Add(keep)
+	a.addrs, a.via, a.err, a.until = addrs, c.from(host), err, time.Now().Add(keep)
 	if err != nil {
 		a.until = time.Now().Add(keepFailed)
 	}
@@ -311,9 +293,13 @@ func closeLate(results chan result, n int) {
 	}
 }
 
-// dialOne connects to exactly this address.
+// dialOne connects to exactly this address. Dialer.DialTCP would bind before, which takes a port for all hosts at once.
 func dialOne(ctx context.Context, a netip.Addr, port uint16) (*net.TCPConn, error) {
-	return new(net.Dialer).DialTCP(ctx, "tcp", netip.AddrPort{}, netip.AddrPortFrom(a, port))
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(a, port).String())
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
 }
 
 // Checks are the questions that have to be allowed as long as a connection to the target is open.
@@ -332,11 +318,14 @@ func (t *Target) Checks(remote net.Addr) []policy.Request {
 	return []policy.Request{dial(t.Host, addr, t.Port)}
 }
 
-// String is the first address as the audit has it.
+// String is the addresses as the audit has them, and the names on the way to them.
 func (t *Target) String() string {
-	all := make([]string, len(t.Addrs))
+	all := make([]string, len(t.Addrs), len(t.Addrs)+1+len(t.Via))
 	for i, a := range t.Addrs {
 		all[i] = a.String()
+	}
+	if len(t.Via) > 0 {
+		all = append(append(all, "via"), t.Via...)
 	}
 	return strings.Join(all, " ")
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -101,17 +100,6 @@ func TestE11Resolve(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
-	}
-}
-
-// An address that only becomes one of this machine's own later is refused within keepOwn.
-func TestOwnAddress(t *testing.T) {
-	d, _ := dialer(t, 443, map[string]string{"public.test": "8.8.8.8"}, Options{})
-	d.own, d.ownAt = map[netip.Addr]bool{netip.MustParseAddr("8.8.8.8"): true}, time.Now()
-	_, err := d.Resolve(t.Context(), "public.test", 443)
-	var r *judge.Refusal
-	if !errors.As(err, &r) || r.Reason != judge.OwnAddress {
-		t.Errorf("got %v", err)
 	}
 }
 

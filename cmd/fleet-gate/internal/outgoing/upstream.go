@@ -37,7 +37,7 @@ func (d *Dialer) through(ctx context.Context, up *policy.Upstream, t *Target) (*
 
 // connect makes a tunnel to target, by an address of the upstream that nobody but the operator chose.
 func (d *Dialer) connect(ctx context.Context, up *policy.Upstream, target string) (*net.TCPConn, error) {
-	addrs, err := d.addresses(ctx, up.Host)
+	addrs, _, err := d.addresses(ctx, up.Host)
 	if err != nil {
 		return nil, errors.New(reason(err))
 	}
