@@ -64,6 +64,11 @@ func sample() *model.Fleet {
 // firewallStandIn answers as libexec/firewall does, and loads nothing.
 const firewallStandIn = "#!/bin/sh\ncase $1 in wait | reload | withdraw) exit 0 ;; esac\nexec sleep infinity\n"
 
+// gateStandIn says that it is ready, as fleet-gate does, and takes no connection.
+const gateStandIn = "#!/usr/bin/perl\nuse Socket;\nsocket(my $s, PF_UNIX, SOCK_DGRAM, 0) or die;\n" +
+	"send($s, 'READY=1', 0, sockaddr_un($ENV{NOTIFY_SOCKET})) or die;\n" +
+	"while (1) { sleep 5; send($s, 'WATCHDOG=1', 0, sockaddr_un($ENV{NOTIFY_SOCKET})) }\n"
+
 // sampleTree is what other renderers make for the fleet.
 func sampleTree(t testing.TB, m *model.Fleet) *artifact.Tree {
 	t.Helper()
@@ -73,7 +78,7 @@ func sampleTree(t testing.TB, m *model.Fleet) *artifact.Tree {
 			t.Fatal(err)
 		}
 	}
-	add(artifact.Script("libexec/fleet-gate", "#!/bin/sh\n"), artifact.Script("libexec/firewall", firewallStandIn), artifact.Script("libexec/watchdog", "#!/bin/sh\n"),
+	add(artifact.Script("libexec/fleet-gate", gateStandIn), artifact.Script("libexec/firewall", firewallStandIn), artifact.Script("libexec/watchdog", "#!/bin/sh\n"),
 		artifact.Text(artifact.Path("nftables/"+m.Project+".nft"), "table inet fleet_demo {}\n"))
 	for i := range m.Agents {
 		a := &m.Agents[i]
