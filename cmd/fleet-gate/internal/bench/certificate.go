@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// originName is that of the origin's authority.
+const originName = "bench origin"
+
 // certificate makes that of the origin's hosts, which is its own root.
 func certificate() (*tls.Config, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -21,7 +24,7 @@ func certificate() (*tls.Config, []byte, error) {
 		return nil, nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench origin"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: originName},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		DNSNames: []string{tlsHost, seenHost}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,

@@ -5,10 +5,16 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"fleet/schemas/policy"
 )
+
+// gateSlack is TimerSlackNSec= of a gate's unit.
+const gateSlack = 5 * time.Millisecond
 
 // others is how many rules the gate's policy has beside those that are used.
 const others = 200
@@ -34,21 +40,19 @@ func gatePolicy() *policy.Policy {
 	return p
 }
 
+// startGate starts a gate as its unit does: with an authority that stands already, passed sockets, and timers that may be
+// late.
 func (l *lab) startGate() (*subject, error) {
 	dir, err := l.dir("gate")
 	if err != nil {
 		return nil, err
 	}
-	text, err := policy.Encode(gatePolicy())
+	flags, err := l.gateFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, policy.FileName)
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return nil, err
-	}
 	ip := l.address()
-	s := &subject{name: "gate", proxy: target(ip, proxyPort), names: true}
+	s := &subject{name: "gate", proxy: target(ip, proxyPort), names: true, slack: gateSlack}
 	for _, at := range []struct {
 		network string
 		port    int
@@ -57,5 +61,27 @@ func (l *lab) startGate() (*subject, error) {
 			return nil, err
 		}
 	}
-	return s, l.start(s, append(execAs, l.gate, "--policy", file, "--state", dir, "--journal", l.journal.socket)...)
+	return s, l.start(s, slices.Concat(execAs, []string{l.gate}, flags, []string{"--journal", l.journal.socket})...)
+}
+
+// gateFiles writes policy and roots into the gate's folder and makes its authority. It returns the flags that both need.
+func (l *lab) gateFiles(dir string) ([]string, error) {
+	text, err := policy.Encode(gatePolicy())
+	if err != nil {
+		return nil, err
+	}
+	file, roots := filepath.Join(dir, policy.FileName), filepath.Join(dir, "roots.pem")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(roots, l.origin.roots, 0o644); err != nil {
+		return nil, err
+	}
+	flags := []string{"--policy", file, "--state", dir, "--roots", roots}
+	cmd := exec.Command(l.gate, slices.Concat([]string{"ca"}, flags, []string{"--bundle", filepath.Join(dir, "bundle.pem")})...)
+	cmd.SysProcAttr = asNobody()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return flags, nil
 }

@@ -60,7 +60,11 @@ func startOrigin() (*origin, error) {
 		{tlsHost, tlsPort, secure, serveHTTP},
 		{seenHost, tlsPort, secure, serveHTTP},
 	} {
-		l, err := net.Listen("tcp4", target(addresses[s.host], s.port))
+		var l net.Listener
+		err := inOriginNet(func() (err error) {
+			l, err = net.Listen("tcp4", target(addresses[s.host], s.port))
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -8,8 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"fleet/cmd/fleet-gate/internal/bench/meter"
 )
@@ -25,6 +28,7 @@ type subject struct {
 	began time.Time // of the process
 	first *os.File  // the proxy's listening socket, where it was passed
 	extra []*os.File
+	slack time.Duration // of its timers, TimerSlackNSec= of systemd; 0 is the kernel's
 }
 
 func (s *subject) pid() int { return s.cmd.Process.Pid }
@@ -57,14 +61,39 @@ func (s *subject) stop() {
 // start starts the process as nobody. What it prints is shown where it does not come up.
 func (l *lab) start(s *subject, argv ...string) error {
 	s.cmd = exec.Command(argv[0], argv[1:]...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	s.cmd.SysProcAttr = asNobody()
 	s.cmd.ExtraFiles = s.extra
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LISTEN_FDS=" + fmt.Sprint(len(s.extra))}
 	s.cmd.Stderr = os.Stderr
 	s.cmd.Dir = "/"
 	l.running = append(l.running, s)
+	restore, err := timerSlack(s.slack)
+	if err != nil {
+		return err
+	}
+	defer restore()
 	s.began = time.Now()
 	return s.cmd.Start()
+}
+
+func asNobody() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
+// timerSlack sets what the next process inherits.
+func timerSlack(d time.Duration) (restore func(), err error) {
+	if d == 0 {
+		return func() {}, nil
+	}
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(d), 0, 0, 0); err != nil {
+		runtime.UnlockOSThread()
+		return nil, fmt.Errorf("set the timer slack: %w", err)
+	}
+	return func() {
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // 0 is what the thread had; this cannot fail
+		runtime.UnlockOSThread()
+	}, nil
 }
 
 // ready waits until the proxy listens.

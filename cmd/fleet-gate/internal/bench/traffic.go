@@ -3,7 +3,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
@@ -52,7 +51,7 @@ func bulk(l *lab) ([]row, error) {
 		return nil, err
 	}
 	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
-		return stream(s, rawHost, rawPort, func(c net.Conn) net.Conn { return c })
+		return stream(s, rawHost, rawPort, s.connect)
 	})
 	if err != nil {
 		return nil, err
@@ -64,20 +63,27 @@ func bulk(l *lab) ([]row, error) {
 	}, nil
 }
 
-func stream(s *subject, host string, port int, wrap func(net.Conn) net.Conn) (float64, []time.Duration, error) {
+func stream(
+	s *subject, host string, port int, connect func(string, int) (net.Conn, error),
+) (float64, []time.Duration, error) {
 	times, err := repeat(1, 1, func(int) error {
-		c, err := s.connect(host, port)
+		c, err := connect(host, port)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		n, err := newWeb(wrap(c)).get(fmt.Sprintf("/%d", bulkSize), host)
-		if err == nil && n != bulkSize {
-			err = fmt.Errorf("got %d bytes", n)
-		}
-		return err
+		return take(newWeb(c), host, bulkSize)
 	})
 	return float64(bulkSize) / gib, times, err
+}
+
+// take gets an answer of a size.
+func take(w *web, host string, size int) error {
+	n, err := w.get(fmt.Sprintf("/%d", size), host)
+	if err == nil && n != size {
+		err = fmt.Errorf("got %d bytes, want %d", n, size)
+	}
+	return err
 }
 
 func bulkTLS(l *lab) ([]row, error) {
@@ -86,18 +92,13 @@ func bulkTLS(l *lab) ([]row, error) {
 		return nil, err
 	}
 	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
-		return stream(s, tlsHost, tlsPort, func(c net.Conn) net.Conn { return tls.Client(c, clientTLS(tlsHost)) })
+		return stream(s, tlsHost, tlsPort, s.connectTLS)
 	})
 	if err != nil {
 		return nil, err
 	}
 	l.beside("One TLS stream, not inspected", "GiB", s)
 	return []row{{what: "CPU for a GiB of a TLS stream, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1}}, nil
-}
-
-// clientTLS does not verify: what is measured comes after the handshake.
-func clientTLS(host string) *tls.Config {
-	return &tls.Config{ServerName: host, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
 }
 
 // requests sends one request after the other through one tunnel.
