@@ -131,7 +131,9 @@ func (g *gate) close() {
 		g.sockets.Close()
 	}
 	if g.audit != nil {
-		g.audit.Close()
+		if err := g.audit.Close(); err != nil {
+			g.log.Error(err)
+		}
 	}
 	if g.counts != nil {
 		_ = g.counts.Write() // logged

@@ -23,6 +23,9 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_GATE") != "" {
 		os.Unsetenv("TEST_GATE")
+		if n, err := strconv.ParseUint(os.Getenv("TEST_NOFILE"), 10, 64); err == nil {
+			syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n})
+		}
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		main()
 	}
@@ -71,11 +74,10 @@ func (o *output) Reset() {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{t: t, dir: t.TempDir()}
-	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	check(t, err)
-	h.ports[0] = udp.LocalAddr().(*net.UDPAddr).Port
+	udp, tcp := h.pair()
+	h.ports[0] = tcp.Addr().(*net.TCPAddr).Port
 	h.keep(udp)
-	h.keep(h.listen(h.ports[0]))
+	h.keep(tcp)
 	proxy := h.listen(0)
 	h.ports[1] = proxy.Addr().(*net.TCPAddr).Port
 	h.keep(proxy)
@@ -119,6 +121,21 @@ func (h *host) listen(port int) *net.TCPListener {
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	check(h.t, err)
 	return l
+}
+
+// pair are two sockets with one port.
+func (h *host) pair() (*net.UDPConn, *net.TCPListener) {
+	h.t.Helper()
+	for range 100 {
+		tcp := h.listen(0)
+		udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(tcp.Addr().(*net.TCPAddr).AddrPort()))
+		if err == nil {
+			return udp, tcp
+		}
+		tcp.Close()
+	}
+	h.t.Fatal("no port is free for both")
+	return nil, nil
 }
 
 func (h *host) keep(s interface {

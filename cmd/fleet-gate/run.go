@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// drainTime is how long connections may go on after SIGTERM, endTime how long their last records may take then.
+	// drainTime is how long connections may go on after SIGTERM, if --drain says nothing else; endTime how long their last
+	// records may take then.
 	drainTime = 10 * time.Second
 	endTime   = 2 * time.Second
 
@@ -34,7 +35,7 @@ type options struct {
 	roots                   string
 	state, journal, control string
 	ports                   listen.Ports
-	idle, tunnelIdle        time.Duration
+	idle, tunnelIdle, drain time.Duration
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
@@ -49,6 +50,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
 	f.DurationVar(&o.tunnelIdle, "tunnel-idle", time.Hour, "end a tunnel after so long without a byte; 0: never")
+	f.DurationVar(&o.drain, "drain", drainTime, "let connections go on so long after SIGTERM")
 	dns := f.Uint("dns-port", 53, "`port` of the passed sockets for name service")
 	proxy := f.Uint("proxy-port", 3128, "`port` of the passed socket for proxy requests; every other one is transparent")
 	if err := f.Parse(args); err != nil {
@@ -123,7 +125,7 @@ func (g *gate) serve() int {
 
 // drain lets open connections end, then ends them.
 func (g *gate) drain() {
-	g.waitOpen(drainTime)
+	g.waitOpen(g.o.drain)
 	g.judge.CutAll()
 	g.server.CloseAll() // what waits for a next request
 	g.waitOpen(endTime)

@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -23,9 +24,13 @@ const (
 	// maxCounted bounds the different denials that are counted apart.
 	maxCounted = 256
 
-	// allowed records at once, and each second after. Whoever goes on faster waits, and is recorded: a busy build makes
-	// thousands of connections in a minute.
-	allowBurst, allowRate = 50_000, 1_000
+	// allowed records at once, and each second after: those of a minute with four thousand tunnels a second, two for each.
+	// Whoever goes on faster waits, and is recorded. It is not what bounds the journal, which has its size limits, and
+	// whose socket makes a sender wait; it keeps one agent from pushing out the records of others day and night.
+	allowBurst, allowRate = 500_000, 2_000
+
+	// maxLate bounds the ends that wait for a journal that does not take them.
+	maxLate = 10_000
 )
 
 // Many is the reason in a record that stands for denials of different things.
@@ -36,6 +41,7 @@ type Log struct {
 	of      Of
 	journal *Journal
 	now     func() time.Time
+	sleep   func(time.Duration)
 
 	repeated atomic.Int64
 
@@ -43,6 +49,7 @@ type Log struct {
 	allows  bucket
 	denials bucket
 	counted map[same]int64
+	late    []audit.Record // ends that could not be written
 	sweep   *time.Timer
 	closed  bool
 }
@@ -61,14 +68,15 @@ type same struct {
 
 // New makes a log that writes to j.
 func New(j *Journal, of Of) *Log {
-	l := &Log{of: of, journal: j, now: time.Now, counted: map[same]int64{}}
+	l := &Log{of: of, journal: j, now: time.Now, sleep: time.Sleep, counted: map[same]int64{}}
 	l.allows = newBucket(allowBurst, allowRate, l.now())
 	l.denials = newBucket(denialBurst, denialRate, l.now())
 	return l
 }
 
 // Write records r, whose agent it sets. On an error nothing was written: the caller refuses what it would
-// have allowed. A denial may be counted and written later.
+// have allowed. A denial may be counted and written later, and so is an end that cannot be written now: what it tells of
+// has happened.
 func (l *Log) Write(r audit.Record) error {
 	if r.Verdict == audit.Deny {
 		return l.deny(r)
@@ -76,8 +84,31 @@ func (l *Log) Write(r audit.Record) error {
 	l.mu.Lock()
 	wait := l.allows.take(l.now())
 	l.mu.Unlock()
-	time.Sleep(wait)
-	return l.write(r)
+	l.sleep(wait)
+	err := l.write(r)
+	if err != nil && r.Event == audit.End && l.keep(r) {
+		return nil
+	}
+	return err
+}
+
+// keep keeps an end for later.
+func (l *Log) keep(r audit.Record) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.late) >= maxLate || l.closed {
+		return false
+	}
+	l.late = append(l.late, r)
+	l.sweepLater()
+	return true
+}
+
+// sweepLater has Flush called in a while. l.mu is held.
+func (l *Log) sweepLater() {
+	if l.sweep == nil && !l.closed {
+		l.sweep = time.AfterFunc(window, l.Flush)
+	}
 }
 
 func (l *Log) write(r audit.Record) error {
@@ -102,15 +133,16 @@ func (l *Log) deny(r audit.Record) error {
 	} else {
 		l.counted[key] = 0
 	}
-	if l.sweep == nil && !l.closed {
-		l.sweep = time.AfterFunc(window, l.Flush)
-	}
+	l.sweepLater()
 	l.mu.Unlock()
 	if known {
 		l.repeated.Add(1)
 		return nil
 	}
-	return l.write(r)
+	if l.write(r) != nil {
+		l.again(key, 1)
+	}
+	return nil
 }
 
 // Repeated is how many denials have no record of their own, but are counted in that of others.
@@ -119,9 +151,15 @@ func (l *Log) Repeated() int64 { return l.repeated.Load() }
 // Flush writes what has been counted. It is called by itself at the end of each window.
 func (l *Log) Flush() {
 	l.mu.Lock()
-	counted := l.counted
-	l.counted, l.sweep = map[same]int64{}, nil
+	counted, late := l.counted, l.late
+	l.counted, l.late, l.sweep = map[same]int64{}, nil, nil
 	l.mu.Unlock()
+	for i, r := range late {
+		if l.write(r) != nil { // nor will the rest be taken
+			l.lateAgain(late[i:])
+			break
+		}
+	}
 	for k, n := range counted {
 		if n == 0 {
 			continue
@@ -135,17 +173,23 @@ func (l *Log) Flush() {
 	}
 }
 
+// lateAgain keeps ends for the next time.
+func (l *Log) lateAgain(late []audit.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = append(late, l.late...)
+	l.sweepLater()
+}
+
 // again keeps a count that could not be written for the next time.
 func (l *Log) again(k same, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counted[k] += n
-	if l.sweep == nil && !l.closed {
-		l.sweep = time.AfterFunc(window, l.Flush)
-	}
+	l.sweepLater()
 }
 
-// Close writes what has been counted and ends the log.
+// Close writes what has been counted or kept and ends the log. The error tells how much the journal did not take.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -154,6 +198,12 @@ func (l *Log) Close() error {
 	}
 	l.mu.Unlock()
 	l.Flush()
+	l.mu.Lock()
+	lost := len(l.late) + len(l.counted)
+	l.mu.Unlock()
+	if lost > 0 {
+		return errors.Join(fmt.Errorf("%d audit records are lost: %w", lost, errStuck), l.journal.Close())
+	}
 	return l.journal.Close()
 }
 

@@ -254,3 +254,77 @@ func BenchmarkWrite(b *testing.B) {
 		}
 	}
 }
+
+// An honest load is not slowed down: four thousand tunnels a second for a minute, each with a decision and an end.
+func TestHonestLoad(t *testing.T) {
+	d := listen(t)
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			if _, err := d.conn.Read(buf); err != nil {
+				return
+			}
+		}
+	}()
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead"})
+	clock, waited := time.Now(), time.Duration(0)
+	l.now = func() time.Time { return clock }
+	l.sleep = func(d time.Duration) { waited += d }
+	l.allows = newBucket(allowBurst, allowRate, clock)
+	take := func(n int) {
+		for range n {
+			l.mu.Lock()
+			waited += l.allows.take(clock)
+			l.mu.Unlock()
+		}
+	}
+	for range 60 {
+		take(8000)
+		clock = clock.Add(time.Second)
+	}
+	if waited != 0 {
+		t.Errorf("waited for %s", waited)
+	}
+	if err := l.Write(allowed(1)); err != nil || waited != 0 {
+		t.Errorf("%v, waited for %s", err, waited)
+	}
+	take(allowBurst) // without an end
+	if l.Write(allowed(2)); waited == 0 {
+		t.Error("a load without end is not slowed down")
+	}
+}
+
+// EGR-H8, EGR-H9: an end that the journal does not take now is written when it does.
+func TestH9LateEnd(t *testing.T) {
+	d := listen(t)
+	l := New(open(t, d.path), Of{Project: "demo", Agent: "lead"})
+	d.conn.Close()
+	os.Remove(d.path)
+	end := allowed(7)
+	end.Event = audit.End
+	if err := l.Write(end); err != nil {
+		t.Errorf("an end: %v", err)
+	}
+	if err := l.Write(allowed(8)); err == nil {
+		t.Error("a decision is taken for recorded")
+	}
+	if err := l.Write(denial("a")); err != nil {
+		t.Errorf("a denial: %v", err)
+	}
+	d.open()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := d.next(); got["FLEET_CONNECTION"] != "7" || got["FLEET_EVENT"] != "end" {
+		t.Errorf("got %v", got)
+	}
+	if got := d.next(); got["FLEET_HOST"] != "a" || got["FLEET_COUNT"] != "1" || got["FLEET_EVENT"] != "repeated" {
+		t.Errorf("got %v", got)
+	}
+	l = New(open(t, d.path), Of{})
+	d.conn.Close()
+	l.Write(end)
+	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "1 audit records are lost") {
+		t.Errorf("got %v", err)
+	}
+}
