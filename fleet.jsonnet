@@ -14,6 +14,16 @@ function(harness='demo')
       ],
     },
 
+    // What they may reach. Each harness brings what it needs itself.
+    egress: {
+      allow: [
+        'github.com',
+        'codeload.github.com',
+        'raw.githubusercontent.com',
+        { host: 'github.com', ports: [22], protocol: 'raw', note: 'git over SSH' },
+      ],
+    },
+
     agents: {
       lead: fleet.agent {
         name: 'Atlas',
@@ -25,6 +35,7 @@ function(harness='demo')
           Look at the state of the work, decide what matters most, and write it down as small tasks.
           Review what the others finished. End when there is nothing left to decide.
         |||,
+        egress: { allow: [{ host: 'api.github.com', methods: ['GET'], note: 'reads issues, changes nothing' }] },
       },
 
       worker: fleet.agent {
@@ -36,6 +47,7 @@ function(harness='demo')
           You are {{agent.name}}, {{agent.role}} of {{project}}.
           Take the next task, finish it with tests, and end.
         |||,
+        egress: { allow: ['registry.npmjs.org'] },
       },
     },
   }
