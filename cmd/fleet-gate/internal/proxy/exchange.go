@@ -3,12 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"fleet/cmd/fleet-gate/internal/budget"
@@ -31,6 +29,7 @@ type exchange struct {
 
 	meter *budget.Meter // of the bytes that go out; nil: they have no limit
 
+	host     *wire // that the answer comes by, where it is of HTTP/1
 	ctx      context.Context
 	cancel   context.CancelFunc
 	body     *body
@@ -129,6 +128,7 @@ func (x *exchange) leave() {
 // traced has interim answers passed on, and a body that the host answers without left with the agent.
 func (x *exchange) traced() context.Context {
 	return httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		GotConn:              x.connected,
 		GotFirstResponseByte: func() { x.body.answered.Store(true) },
 		Got100Continue:       func() { x.body.wanted.Store(true) },
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
@@ -170,39 +170,8 @@ func (x *exchange) pass(resp *http.Response) error {
 	if a.none {
 		return x.a.finish(nil)
 	}
-	if a.length < 0 { // what comes may take its time, and the head tells of it
-		if err := x.a.Flush(); err != nil {
-			return err
-		}
-	}
 	return x.copyBody(resp)
 }
-
-// copyBody sends an answer's body on, each part as soon as it comes: events must not wait for later ones.
-func (x *exchange) copyBody(resp *http.Response) error {
-	buf := copyBuffers.Get().(*[copyBuffer]byte)
-	defer copyBuffers.Put(buf)
-	for {
-		n, err := resp.Body.Read(buf[:])
-		x.down.Add(int64(n))
-		if n > 0 {
-			if _, err := x.a.Write(buf[:n]); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return x.a.finish(resp.Trailer)
-		}
-		if flushed := x.a.Flush(); err != nil || flushed != nil {
-			return errors.Join(err, flushed)
-		}
-	}
-}
-
-// copyBuffer is smaller than the writer's, so that head and first part go out together.
-const copyBuffer = 8 << 10
-
-var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // strip takes away what was for the gate alone.
 func strip(h http.Header) {

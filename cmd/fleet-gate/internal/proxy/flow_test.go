@@ -372,6 +372,12 @@ func TestBrokenAnswer(t *testing.T) {
 			t.Errorf("got %q without an error", b)
 		}
 	})
+	// Where only the end of the connection ends an answer, TLS must not say that it is the end.
+	c := g.mustOpen("old.test")
+	io.WriteString(c, "GET /v1/x HTTP/1.0\r\nHost: old.test\r\n\r\n")
+	if b, err := io.ReadAll(c); err == nil {
+		t.Errorf("HTTP/1.0: got %q without an error", b)
+	}
 }
 
 // EGR-E26, EGR-H4: a new policy cuts in mid-stream what it does not allow, and leaves other requests alone.

@@ -28,6 +28,7 @@ type h1 struct {
 
 	w      *bufio.Writer
 	chunks io.WriteCloser // nil where the body has a length
+	open   bool           // only the end of the connection ends the body
 }
 
 var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}
@@ -108,7 +109,7 @@ func (a *h1) begin(x *answer) error {
 			h["Trailer"] = []string{strings.Join(keys(x.trailer), ", ")}
 		}
 	case x.length < 0:
-		a.again = false
+		a.again, a.open = false, true
 	}
 	if !a.again {
 		h["Connection"] = []string{"close"}
@@ -197,7 +198,12 @@ func (a *h1) leave() {
 
 func (a *h1) left() { a.s.linger() }
 
-func (a *h1) cut() { a.s.raw.Close() }
+func (a *h1) cut() {
+	if a.open {
+		_ = a.s.raw.SetLinger(0) // a reset, which is no end
+	}
+	a.s.raw.Close()
+}
 
 func (a *h1) upgrade(h http.Header) (stream, error) {
 	a.finalize()

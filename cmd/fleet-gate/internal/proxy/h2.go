@@ -2,10 +2,10 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -37,7 +37,7 @@ func newHTTP2() *http2.Server {
 }
 
 // serveH2 serves a connection of HTTP/2 until it ends.
-func (s *session) serveH2(t *tls.Conn) {
+func (s *session) serveH2(t net.Conn) {
 	var streams sync.WaitGroup
 	s.p.http2.ServeConn(t, &http2.ServeConnOpts{
 		BaseConfig: &http.Server{MaxHeaderBytes: head.MaxBytes, ErrorLog: log.New(io.Discard, "", 0)},

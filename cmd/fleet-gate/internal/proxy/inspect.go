@@ -31,14 +31,14 @@ func (p *Proxy) serverConfig() *tls.Config {
 
 // replayed is a connection of which the first bytes have been read already.
 type replayed struct {
-	*net.TCPConn
+	wire
 	before []byte
 	host   string // canonical, that the ClientHello names
 }
 
 func (c *replayed) Read(b []byte) (int, error) {
 	if len(c.before) == 0 {
-		return c.TCPConn.Read(b)
+		return c.wire.Read(b)
 	}
 	n := copy(b, c.before)
 	c.before = c.before[n:]
@@ -64,7 +64,8 @@ func (s *session) inspect(q policy.Request, seen []byte) {
 		return
 	}
 	b, _ := s.r.Peek(s.r.Buffered())
-	t := tls.Server(&replayed{s.raw, slices.Concat(seen, b), q.Host}, s.p.server)
+	below := &replayed{wire: newWire(s.raw), before: slices.Concat(seen, b), host: q.Host}
+	t := tls.Server(below, s.p.server)
 	_ = s.raw.SetDeadline(time.Now().Add(headTime))
 	if err := t.Handshake(); err != nil {
 		s.p.Judge.Case(s.n, q).Deny(shakeRefusal(err))
@@ -72,10 +73,11 @@ func (s *session) inspect(q policy.Request, seen []byte) {
 		return
 	}
 	_ = s.raw.SetDeadline(time.Time{})
-	s.c, s.host, s.port, s.secure = t, q.Host, q.Port, true
+	inside := &batch{t, &below.wire}
+	s.c, s.host, s.port, s.secure = inside, q.Host, q.Port, true
 	s.r.Reset(t)
 	if t.ConnectionState().NegotiatedProtocol == overH2 {
-		s.serveH2(t)
+		s.serveH2(inside)
 		return
 	}
 	s.serveHTTP()

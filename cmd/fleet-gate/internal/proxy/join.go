@@ -67,16 +67,16 @@ func (j *join) close() {
 
 // oneWay passes the end of one direction on and leaves the other one open; an error ends both.
 func (j *join) oneWay(dst, src stream, n *atomic.Int64, m *budget.Meter) error {
-	buf := copyBuffers.Get().(*[copyBuffer]byte)
-	defer copyBuffers.Put(buf)
+	buf := smallCopies.Get().(*[]byte)
+	defer smallCopies.Put(buf)
 	for {
-		got, err := src.Read(buf[:])
+		got, err := src.Read(*buf)
 		if may := m.Take(got); may < got {
 			got, err = may, m.Refusal()
 		}
 		if got > 0 {
 			n.Add(int64(got))
-			if _, err := dst.Write(buf[:got]); err != nil {
+			if _, err := dst.Write((*buf)[:got]); err != nil {
 				j.close()
 				return err
 			}

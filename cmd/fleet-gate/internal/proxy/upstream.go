@@ -51,7 +51,7 @@ func (p *Proxy) newTransport() *http.Transport {
 		ExpectContinueTimeout:  goOnTime,
 		MaxResponseHeaderBytes: maxAnswerHead,
 		WriteBufferSize:        readBuffer,
-		ReadBufferSize:         writeBuffer,
+		ReadBufferSize:         readBuffer,
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    handshakeTime,
 		TLSClientConfig: &tls.Config{
@@ -92,26 +92,26 @@ func (p *Proxy) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 		c.Close()
 		return nil, errReplaced
 	}
-	return &watched{TCPConn: c, watch: w}, nil
+	return &watched{wire: newWire(c), watch: w}, nil
 }
 
 var errReplaced = &judge.Refusal{Reason: policy.ReasonHost, Text: "the policy has just changed and does not allow it any more"}
 
 // watched is a connection of the transport.
 type watched struct {
-	*net.TCPConn
+	wire
 	watch *judge.Watch
 }
 
 func (w *watched) Close() error {
 	w.watch.Done()
-	return w.TCPConn.Close()
+	return w.wire.Close()
 }
 
 // Write gives a host that takes nothing no more time than an agent that sends nothing.
 func (w *watched) Write(b []byte) (int, error) {
 	_ = w.SetWriteDeadline(time.Now().Add(bodyTime))
-	return w.TCPConn.Write(b)
+	return w.wire.Write(b)
 }
 
 // refusal returns the Refusal in an error of a connection.

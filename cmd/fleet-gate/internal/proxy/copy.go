@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+)
+
+const (
+	// smallCopy is less than the writer's buffer, so that head and first part go out together. largeCopy is used while
+	// much comes: a stream over which nothing goes holds a small one.
+	smallCopy = 8 << 10
+	largeCopy = 64 << 10
+
+	// headDelay is how long the head of an answer without a length waits for the first part of its body.
+	headDelay = time.Millisecond
+)
+
+var (
+	smallCopies = sync.Pool{New: func() any { b := make([]byte, smallCopy); return &b }}
+	largeCopies = sync.Pool{New: func() any { b := make([]byte, largeCopy); return &b }}
+)
+
+// copyBody sends an answer's body on, each part as soon as it comes: events must not wait for later ones.
+func (x *exchange) copyBody(resp *http.Response) error {
+	if resp.ProtoMajor != 1 {
+		x.host = nil // others use the connection too
+	}
+	begun := x.hurry(resp.ContentLength)
+	pool := &smallCopies
+	for {
+		buf := pool.Get().(*[]byte)
+		n, err := x.read(resp.Body, *buf)
+		begun()
+		end, failed := x.send((*buf)[:n], err, resp)
+		pool.Put(buf)
+		if end || failed != nil {
+			return failed
+		}
+		if n < smallCopy {
+			pool = &smallCopies
+		} else {
+			pool = &largeCopies
+		}
+	}
+}
+
+// read reads a part, and more as long as there is more in the gate already.
+func (x *exchange) read(body io.Reader, buf []byte) (n int, err error) {
+	for {
+		got, err := body.Read(buf[n:])
+		if n += got; err != nil || n == len(buf) || !x.host.pending() {
+			return n, err
+		}
+	}
+}
+
+func (x *exchange) send(part []byte, read error, resp *http.Response) (end bool, err error) {
+	x.down.Add(int64(len(part)))
+	if len(part) > 0 {
+		if _, err := x.a.Write(part); err != nil {
+			return true, err
+		}
+	}
+	if errors.Is(read, io.EOF) {
+		return true, x.a.finish(resp.Trailer)
+	}
+	return false, errors.Join(x.a.Flush(), read)
+}
+
+// hurry sends the head alone where no part of the body comes soon. Whoever has one calls begun before it is written.
+func (x *exchange) hurry(length int64) (begun func()) {
+	if length >= 0 {
+		return func() {}
+	}
+	var mu sync.Mutex
+	late := false
+	timer := time.AfterFunc(headDelay, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !late {
+			_ = x.a.Flush() // the next one fails too
+		}
+	})
+	return func() {
+		if !late {
+			timer.Stop()
+			mu.Lock()
+			late = true
+			mu.Unlock()
+		}
+	}
+}
+
+// connected notes the connection that the request goes out by.
+func (x *exchange) connected(info httptrace.GotConnInfo) {
+	c := info.Conn
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if w, ok := c.(*watched); ok {
+		x.host = &w.wire
+	}
+}
