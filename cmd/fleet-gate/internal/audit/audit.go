@@ -25,9 +25,10 @@ const (
 	maxCounted = 256
 
 	// allowed records at once, and each second after: those of a minute with four thousand tunnels a second, two for each.
-	// Whoever goes on faster waits, and is recorded. It is not what bounds the journal, which has its size limits, and
-	// whose socket makes a sender wait; it keeps one agent from pushing out the records of others day and night.
-	allowBurst, allowRate = 500_000, 2_000
+	// Whoever goes on faster waits, and is recorded. It is not what bounds the journal: its size limit does (a record has
+	// some 730 bytes there), and its socket, at which a sender waits while journald writes (37,000 a second, systemd 252).
+	// It keeps one agent from being all that the journal has room for within a minute.
+	allowBurst, allowRate = 500_000, 1_000
 
 	// maxLate bounds the ends that wait for a journal that does not take them.
 	maxLate = 10_000
