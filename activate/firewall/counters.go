@@ -15,8 +15,9 @@ type Count struct{ Packets, Bytes uint64 }
 const agentPrefix = "agent_"
 
 // Counters returns what was rejected: of each agent under its key, and beside them "retired" (numbers of the reserved
-// range that no agent has), "unnamed" (sockets of the project's slice without such a number) and "inbound" (packets from
-// outside for sockets of the slice). A packet is counted in one of the two tables. Without tables the result is empty.
+// range that no agent has), "unnamed" (sockets of the project's slice without such a number), "gates" (of all gates),
+// "foreign" (of others to gates of isolation user) and "inbound" (packets from outside for sockets of the slice). A
+// packet is counted in one of the two tables. Without tables the result is empty.
 func Counters(project string, keys []string) (map[string]Count, error) {
 	byName := map[string]string{}
 	for _, k := range keys {

@@ -147,7 +147,7 @@ func TestDrift(t *testing.T) {
 	hold(t, file)
 	for cmd, want := range map[string]string{
 		"flush chain inet fleet_demo refuse":                                      "chain refuse: has 0 rules instead of 4",
-		"add rule inet fleet_demo output accept":                                  "chain output: has 3 rules instead of 2",
+		"add rule inet fleet_demo output accept":                                  "chain output: has 4 rules instead of 3",
 		"insert rule inet fleet_demo agent meta skuid 70001 accept":               "chain agent: has 6 rules instead of 5",
 		"replace rule inet fleet_demo refuse handle HANDLE accept":                "chain refuse: rule 1 differs",
 		"delete element inet fleet_demo agents { 70001 : goto refuse }":           "set agents: 1 elements are missing and 0 are foreign",
@@ -295,7 +295,7 @@ func TestCounters(t *testing.T) {
 			exec.Command("setpriv", "--reuid="+uid, "--clear-groups", "/bin/bash", "-c", "echo >/dev/tcp/127.0.0.1/9").Run()
 		}
 	}
-	want := map[string]uint64{"lead": 0, "web-dev": 3, "worker": 0, "retired": 2, "unnamed": 0, "inbound": 0}
+	want := map[string]uint64{"lead": 0, "web-dev": 3, "worker": 0, "retired": 2, "unnamed": 0, "inbound": 0, "gates": 0, "foreign": 0}
 	check := func() {
 		t.Helper()
 		counts, err := Counters(project, keys)
@@ -323,7 +323,7 @@ func TestManyElements(t *testing.T) {
 		var b strings.Builder
 		b.WriteString(s)
 		for uid := range 10000 {
-			fmt.Fprintf(&b, "add element inet fleet_demo agents { %d : goto refuse }\n", 81000+uid)
+			fmt.Fprintf(&b, "add element inet fleet_demo agents { %d : goto refuse }\n", 80001+uid)
 		}
 		return b.String()
 	})
@@ -331,7 +331,7 @@ func TestManyElements(t *testing.T) {
 	defer nft(t, "delete table inet fleet_demo")
 	began := time.Now()
 	got, err := read(plainTable(project))
-	if err != nil || len(got.sets["agents"].elements) != 10003 {
+	if err != nil || len(got.sets["agents"].elements) != 10006 {
 		t.Errorf("%d elements, %v", len(got.sets["agents"].elements), err)
 	}
 	t.Log(time.Since(began))

@@ -6,13 +6,13 @@ import (
 	"fleet/schemas/policy"
 )
 
-// Gated gives each agent that has none a gate: a user, a number after 90000, and a policy that allows one host. It
+// Gated gives each agent that has none a gate: a user, a number from 99000 on, and a policy that allows one host. It
 // returns m.
 func Gated(m *model.Fleet) *model.Fleet {
 	for i := range m.Agents {
 		a := &m.Agents[i]
 		if a.GateUser == "" {
-			a.GateUser, a.GateUID = a.User+"-gate", 90000+i
+			a.GateUser, a.GateUID = a.User+"-gate", 99000+i
 		}
 		if a.Policy == nil {
 			a.Policy = &policy.Policy{
