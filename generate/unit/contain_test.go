@@ -82,6 +82,11 @@ func TestMachineContainment(t *testing.T) {
 				}
 			}
 		}
+		for _, u := range []string{"fleet-demo-lead-gate.service", "fleet-demo-worker-gate.service"} {
+			if got := h.exposure(t, u); got > 1.5 {
+				t.Errorf("%s: exposure %v, must be at most 1.5", u, got)
+			}
+		}
 		t.Logf("admin with sudo: %v", h.exposure(t, "fleet-demo-admin.service"))
 	})
 	all := map[string]seen{}

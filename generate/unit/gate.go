@@ -206,7 +206,6 @@ func (b *builder) gateBox(s Section, a *model.Agent, runs ...string) {
 	s.Yes("PrivateIPC", "PrivateUsers", "ProtectControlGroups", "ProtectHome", "ProtectKernelTunables", "RemoveIPC")
 	s.Yes("PrivateMounts")
 	s.Words("ProtectProc", "invisible")
-	s.Words("ProcSubset", "pid")
 	s.Words("SystemCallFilter", "~@privileged", "@resources")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
 	s.Words("InaccessiblePaths", "-/boot", "-/srv", "-/opt", "-/mnt", "-/media")
