@@ -47,12 +47,19 @@ func (g *gate) reload() {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // fails for no clock that the kernel has
 	notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)))
+	// Before the policy is read, which may take a while: neither a cut nor the answer that tells of it must wait.
+	g.mu.Lock()
+	g.look()
+	ended := g.force()
+	g.mu.Unlock()
+	g.reloads.Add(1)
+	r, err := load(g.o.policy)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.look()
-	ended := g.force() // before the policy is read, which may take a while: a cut must not wait
-	g.reloads.Add(1)
-	if err := g.replace(); err != nil {
+	if err == nil {
+		err = g.replace(r)
+	}
+	if err != nil {
 		g.failed.Add(1)
 		g.fault = err.Error()
 		g.log.WithError(err).Error("the policy cannot be read; the one before stays in force")
@@ -64,12 +71,8 @@ func (g *gate) reload() {
 	notify("READY=1\nSTATUS=" + g.status())
 }
 
-// replace reads the policy. g.mu is held.
-func (g *gate) replace() error {
-	r, err := load(g.o.policy)
-	if err != nil {
-		return err
-	}
+// replace takes a policy over. g.mu is held.
+func (g *gate) replace(r rules) error {
 	p, old := r.policy, g.rules.policy
 	if p.Project != old.Project || p.Agent != old.Agent || p.UID != old.UID {
 		return fmt.Errorf("%s: is the policy of %s %s with user %d, this gate is that of %s %s with user %d",

@@ -75,7 +75,10 @@ func (g *gate) look() {
 		g.log.Error(err)
 	}
 	b, err := readBypass(g.o.bypass)
-	if err != nil {
+	switch {
+	case errors.Is(err, policy.ErrOver):
+		g.log.Info("the bypass is over") // its file stays until the next one
+	case err != nil:
 		g.log.WithError(err).Warn("the bypass is not in force")
 	}
 	g.alarm.Stop()

@@ -48,6 +48,8 @@ var ErrTooMany = errors.New("too many new names")
 type Table struct {
 	mu     sync.Mutex
 	file   *os.File
+	write  func([]byte) (int, error) // to the file
+	size   int64                     // of the file
 	byName map[string]netip.Addr
 	byAddr map[netip.Addr]string
 	rules  map[string]*rule
@@ -68,7 +70,7 @@ func Open(path string) (*Table, error) {
 	}
 	t := &Table{
 		file: f, byName: map[string]netip.Addr{}, byAddr: map[netip.Addr]string{}, rules: map[string]*rule{},
-		next: at(first), now: time.Now,
+		next: at(first), now: time.Now, write: f.Write,
 	}
 	if err := t.load(); err != nil {
 		f.Close()
@@ -88,6 +90,7 @@ func (t *Table) load() error {
 	for n := 1; ; n++ {
 		line, err := r.ReadString('\n')
 		if errors.Is(err, io.EOF) {
+			t.size = whole
 			return t.file.Truncate(whole)
 		}
 		if err != nil {
@@ -149,11 +152,24 @@ func (t *Table) Address(name, by string) (netip.Addr, error) {
 		return netip.Addr{}, ErrTooMany
 	}
 	a := t.next
-	if _, err := fmt.Fprintf(t.file, "%s\t%s\t%s\n", a, name, by); err != nil {
+	if err := t.append(fmt.Appendf(nil, "%s\t%s\t%s\n", a, name, by)); err != nil {
 		return netip.Addr{}, err
 	}
 	t.set(a, name, by)
 	return a, nil
+}
+
+// append writes a line, or nothing: half a line on a full disk would spoil the next one.
+func (t *Table) append(line []byte) error {
+	n, err := t.write(line)
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, t.file.Truncate(t.size))
+		}
+		return err
+	}
+	t.size += int64(n)
+	return nil
 }
 
 // room tells whether there may be another name.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,5 +136,28 @@ func TestListedNames(t *testing.T) {
 	}
 	if name, ok := table.Name(Self); !ok || name != policy.SelfName {
 		t.Errorf("%s is %q", Self, name)
+	}
+}
+
+// EGR-H8: a disk that is full in the middle of a line spoils no other one.
+func TestH8FullDisk(t *testing.T) {
+	path := t.TempDir() + "/names"
+	table := open(t, path)
+	a := address(t, table, "a.test", "a.test")
+	write := table.write
+	table.write = func(b []byte) (int, error) {
+		n, _ := write(b[:len(b)/2])
+		return n, syscall.ENOSPC
+	}
+	if _, err := table.Address("b.test", "b.test"); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	table.write = write
+	c := address(t, table, "c.test", "c.test")
+	table = open(t, path)
+	for name, want := range map[string]netip.Addr{"a.test": a, "c.test": c} {
+		if got := address(t, table, name, name); got != want {
+			t.Errorf("%s has %s, had %s", name, got, want)
+		}
 	}
 }
