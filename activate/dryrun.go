@@ -3,6 +3,7 @@ package activate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -12,6 +13,7 @@ import (
 	"fleet/activate/system"
 	"fleet/schemas/access"
 	"fleet/schemas/manifest"
+	"fleet/schemas/report"
 )
 
 // Preview is what a switch would do.
@@ -19,13 +21,24 @@ type Preview struct {
 	From *manifest.Manifest // nil on a first switch
 	To   *manifest.Manifest
 	Plan *plan.Plan
+
+	reach [2]access.Policies // of both
 }
 
 // Access tells what the new generation gives to whom and takes.
-func (p *Preview) Access() access.Changes { return access.Compare(p.From, p.To) }
+func (p *Preview) Access() (access.Changes, error) {
+	c := access.Compare(p.From, p.To)
+	return c, c.Egress(p.reach[0], p.reach[1])
+}
 
 // Text is what people read of a switch before it is done, and in its progress.
-func (p *Preview) Text() string { return p.Plan.String() + p.Access().Text() }
+func (p *Preview) Text() string {
+	c, err := p.Access()
+	if err != nil {
+		return p.Plan.String() + fmt.Sprintf("what agents may reach cannot be compared: %s\n", report.Printable(err.Error()))
+	}
+	return p.Plan.String() + c.Text()
+}
 
 // Pending reports whether the switch would change anything.
 func (p *Preview) Pending() bool {
@@ -64,15 +77,22 @@ func DryRun(ctx context.Context, h Host, req detach.Request) (_ *Preview, err er
 	if err := r.judge(ctx); err != nil {
 		return nil, err
 	}
-	return r.preview(), nil
+	return r.preview()
 }
 
-func (r *run) preview() *Preview {
+func (r *run) preview() (*Preview, error) {
 	out := &Preview{To: r.to.manifest, Plan: r.plan}
 	if r.from != nil {
 		out.From = r.from.manifest
+		before, err := access.ReadPolicies(r.from.dir, out.From)
+		if err != nil {
+			r.host.Log("what agents may reach now cannot be read, all counts as new: %s", report.Printable(err.Error()))
+		}
+		out.reach[0] = before
 	}
-	return out
+	after, err := access.ReadPolicies(r.to.dir, out.To)
+	out.reach[1] = after
+	return out, err
 }
 
 // copyTo takes the generation of the host, or a copy of the build in another root.

@@ -133,7 +133,11 @@ func (r *run) judge(ctx context.Context) error {
 	if err := r.makePlan(ctx); err != nil {
 		return err
 	}
-	r.host.Log("%s", strings.TrimRight(r.preview().Text(), "\n"))
+	p, err := r.preview()
+	if err != nil {
+		return err
+	}
+	r.host.Log("%s", strings.TrimRight(p.Text(), "\n"))
 	return nil
 }
 

@@ -57,6 +57,9 @@ func (a *app) diff(args []string, text bool) error {
 		return err
 	}
 	d := difference{From: string(old.ID), To: string(next.ID), Changes: access.Compare(old, next), Users: newUsers(old, next)}
+	if err := d.egress(from, to, old, next); err != nil {
+		return err
+	}
 	if d.Files, err = store.Between(from, to); err != nil {
 		return err
 	}
@@ -76,6 +79,19 @@ func (a *app) diff(args []string, text bool) error {
 		return withStatus(exitDiffers, nil)
 	}
 	return nil
+}
+
+// egress adds what agents may reach.
+func (d *difference) egress(from, to string, old, next *manifest.Manifest) error {
+	before, err := access.ReadPolicies(from, old)
+	if err != nil {
+		return err
+	}
+	after, err := access.ReadPolicies(to, next)
+	if err != nil {
+		return err
+	}
+	return d.Egress(before, after)
 }
 
 func readSide(dir string) (*manifest.Manifest, error) {

@@ -36,7 +36,10 @@ func (a *app) dryRun(ctx context.Context, h hostView, req detach.Request) error 
 	if p.From != nil {
 		out.From = string(p.From.ID)
 	}
-	change := p.Access()
+	change, err := p.Access()
+	if err != nil {
+		return err
+	}
 	out.Widening, out.Narrowing = change.Widening, change.Narrowing
 	if err := a.result(out, p.Text()); err != nil {
 		return err

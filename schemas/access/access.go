@@ -88,20 +88,31 @@ func without(a, b []string) []string {
 	return out
 }
 
-// Text renders the changes for people, widening first and marked with "+", one line each; "" where there is none.
+// Text renders the changes for people, widening first and marked with "+", one line each; "" where there is none. What is
+// the same of several agents is one line.
 func (c Changes) Text() string {
 	var b strings.Builder
 	for _, part := range []struct {
 		mark string
 		list []Change
 	}{{"+ wider ", c.Widening}, {"- narrower", c.Narrowing}} {
+		who := map[string][]string{}
 		for _, x := range part.list {
-			who := x.Agent
-			if who == "" {
-				who = "project"
+			who[x.Text] = append(who[x.Text], x.who())
+		}
+		for _, x := range part.list {
+			if all := who[x.Text]; all != nil {
+				fmt.Fprintf(&b, "%-10s  %s: %s\n", part.mark, strings.Join(all, ", "), report.Printable(x.Text))
+				who[x.Text] = nil
 			}
-			fmt.Fprintf(&b, "%-10s  %s: %s\n", part.mark, report.Printable(who), report.Printable(x.Text))
 		}
 	}
 	return b.String()
+}
+
+func (x Change) who() string {
+	if x.Agent == "" {
+		return "project"
+	}
+	return report.Printable(x.Agent)
 }
