@@ -46,7 +46,13 @@ type Query struct {
 
 // Read calls each for every record, oldest first. An error of each ends it and is returned.
 func Read(ctx context.Context, q Query, each func(Entry) error) error {
-	cmd := exec.CommandContext(ctx, program, q.arguments()...)
+	return read(ctx, q.arguments(), func(out io.Reader) error { return Parse(out, each) })
+}
+
+// read runs journalctl and gives parse what it prints. An error of parse ends it and is returned; the end of ctx is no
+// error.
+func read(ctx context.Context, args []string, parse func(io.Reader) error) error {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = environment
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
@@ -57,7 +63,7 @@ func Read(ctx context.Context, q Query, each func(Entry) error) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
-	readErr := Parse(out, each)
+	readErr := parse(out)
 	if readErr != nil {
 		cmd.Process.Kill() //nolint:errcheck // it may have ended
 	}
@@ -107,6 +113,16 @@ type record struct {
 
 // Parse reads journalctl's JSON, one object a line. Lines that are too long or no record are passed by.
 func Parse(r io.Reader, each func(Entry) error) error {
+	return lines(r, func(line []byte) error {
+		if e, ok := parseRecord(line); ok {
+			return each(e)
+		}
+		return nil
+	})
+}
+
+// lines calls each for every line that is not too long.
+func lines(r io.Reader, each func(line []byte) error) error {
 	in := bufio.NewReaderSize(r, maxRecord)
 	for {
 		line, err := in.ReadSlice('\n')
@@ -116,10 +132,8 @@ func Parse(r io.Reader, each func(Entry) error) error {
 			}
 			continue
 		}
-		if e, ok := parseRecord(line); ok {
-			if err := each(e); err != nil {
-				return err
-			}
+		if err := each(line); err != nil {
+			return err
 		}
 		if err != nil {
 			return ignoreEOF(err)

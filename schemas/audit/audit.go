@@ -5,6 +5,7 @@ package audit
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -129,6 +130,9 @@ var names = func() []string {
 	}
 	return out
 }()
+
+// Fields are the journal's names of all fields of a record.
+func Fields() []string { return slices.Clone(names) }
 
 // priority is notice for what somebody may want to look at, else info.
 func (r *Record) priority() byte {
