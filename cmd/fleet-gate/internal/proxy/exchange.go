@@ -36,6 +36,7 @@ type exchange struct {
 	down     atomic.Int64
 	upgraded bool
 	wasCut   atomic.Bool
+	wasIdle  atomic.Bool
 	interims atomic.Int32
 }
 
@@ -57,6 +58,8 @@ func (x *exchange) run() bool {
 		x.c.End(0, 0, judge.Malformed)
 		return x.refuse(&judge.Refusal{Reason: judge.Malformed, Text: "the target cannot be passed on"})
 	}
+	silence := x.limitSilence()
+	defer silence()
 	stop := x.a.watch(x.cancel)
 	resp, err := x.s.p.roundTrip(out)
 	if err != nil {
@@ -86,7 +89,7 @@ func (x *exchange) result(err error) string {
 	switch {
 	case x.wasCut.Load(), x.s.wasCut.Load():
 		return "cut"
-	case errors.Is(err, errIdle):
+	case errors.Is(err, errIdle), x.wasIdle.Load():
 		return "idle"
 	case err != nil:
 		return "failed"
@@ -102,9 +105,9 @@ func (x *exchange) failed(err error) bool {
 	if f := x.body.malformed(); f != nil {
 		r = &judge.Refusal{Reason: judge.Malformed, Text: f.Text}
 	}
-	result := r.Reason
-	if x.wasCut.Load() || x.s.wasCut.Load() {
-		result = "cut"
+	result := x.result(nil)
+	if result == "closed" {
+		result = r.Reason
 	}
 	x.c.End(x.body.n.Load(), 0, result)
 	return x.refuse(r)
@@ -155,6 +158,7 @@ func (x *exchange) pass(resp *http.Response) error {
 	h := resp.Header
 	declared := h["Content-Length"]
 	strip(h)
+	strip(resp.Trailer)
 	a := &answer{code: resp.StatusCode, header: h, length: resp.ContentLength, trailer: resp.Trailer}
 	a.none = x.req.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent ||
 		resp.StatusCode == http.StatusNotModified

@@ -714,3 +714,48 @@ func TestI6Memory(t *testing.T) {
 		}
 	})
 }
+
+// An exchange over which nothing goes ends as an idle tunnel does, whichever side should speak.
+func TestIdleExchange(t *testing.T) {
+	g := inspect(t)
+	g.px.Idle = 200 * time.Millisecond
+	g.handler = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/begun" {
+			io.WriteString(w, "begun")
+			w.(http.Flusher).Flush()
+		}
+		if r.URL.Path == "/v1/busy" {
+			for range 20 {
+				time.Sleep(20 * time.Millisecond)
+				io.WriteString(w, "x")
+				w.(http.Flusher).Flush()
+			}
+			return
+		}
+		<-r.Context().Done()
+	}
+	g.each(t, func(t *testing.T, w way) {
+		for _, path := range []string{"/v1/x", "/v1/begun"} {
+			began := time.Now()
+			resp, err := w.client.Get(w.url + path)
+			if err == nil {
+				_, err = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			if err == nil || time.Since(began) > 2*time.Second {
+				t.Errorf("%s: %v after %s", path, err, time.Since(began))
+			}
+			if end := g.end(); end.Result != "idle" {
+				t.Errorf("%s: %s", path, end)
+			}
+		}
+		resp, err := w.client.Get(w.url + "/v1/busy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); len(b) != 20 || err != nil {
+			t.Errorf("a busy one: %q, %v", b, err)
+		}
+	})
+}

@@ -59,7 +59,7 @@ func target(path string) (*url.URL, error) {
 // fields leaves the fields that are passed on.
 func (x *exchange) fields() {
 	h := x.req.Header
-	x.upgraded = x.req.Method == http.MethodGet && x.req.Length == 0 &&
+	x.upgraded = x.req.Method == http.MethodGet && x.req.Minor == 1 && x.req.Length == 0 &&
 		contains(head.Tokens(h, "Connection"), "upgrade") && contains(head.Tokens(h, "Upgrade"), "websocket")
 	trailers, waits := contains(head.Tokens(h, "Te"), "trailers"), expects(x.req)
 	head.Strip(h)
