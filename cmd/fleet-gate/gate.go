@@ -74,6 +74,7 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	if err := g.openState(); err != nil {
 		return g, err
 	}
+	g.budget.Configure(g.rules.matcher.Limits())
 	p := g.rules.policy
 	j, err := audit.OpenJournal(o.journal)
 	if err != nil {

@@ -82,6 +82,7 @@ func (g *gate) replace(r rules) error {
 		return err
 	}
 	g.dialer.Configure(outgoing.Options{DNS: p.DNS, Upstream: p.Upstream})
+	g.budget.Configure(r.matcher.Limits())
 	g.rules = r
 	return nil
 }

@@ -16,6 +16,7 @@ func (p *Policy) Compile() (*Matcher, error) {
 	}
 	m := &Matcher{
 		mode: p.Mode, agent: p.Agent, exact: map[string]*node{}, below: map[string]*node{}, addrs: map[netip.Addr]*node{},
+		limits: map[string]Limits{},
 	}
 	for i := range p.Allow {
 		m.addAllow(&p.Allow[i])
@@ -71,6 +72,7 @@ func (m *Matcher) addAllow(a *Rule) {
 	n, r := m.at(a.Host), &rule{name: a.Name, host: a.Host}
 	if a.Limits != nil {
 		r.limits, r.budget = *a.Limits, a.budget()
+		m.limits[r.budget] = both(m.limits[r.budget], r.limits)
 	}
 	some := len(a.Methods)+len(a.Paths) > 0
 	for _, port := range a.Ports {
@@ -152,10 +154,13 @@ func merge(a, b *rule) *rule {
 	if a == nil {
 		return b
 	}
-	return &rule{name: a.name, host: a.host, budget: cmp.Or(a.budget, b.budget), limits: Limits{
-		RequestsPerDay: stricter(a.limits.RequestsPerDay, b.limits.RequestsPerDay),
-		BytesUpPerDay:  stricter(a.limits.BytesUpPerDay, b.limits.BytesUpPerDay),
-	}}
+	return &rule{name: a.name, host: a.host, budget: cmp.Or(a.budget, b.budget), limits: both(a.limits, b.limits)}
+}
+
+func both(a, b Limits) Limits {
+	return Limits{
+		RequestsPerDay: stricter(a.RequestsPerDay, b.RequestsPerDay), BytesUpPerDay: stricter(a.BytesUpPerDay, b.BytesUpPerDay),
+	}
 }
 
 // budget names what is counted for a rule's limits: by what it allows, not by its place among the rules.

@@ -13,7 +13,12 @@ type Matcher struct {
 	exact map[string]*node
 	below map[string]*node // "x.test" for the wildcard *.x.test
 	addrs map[netip.Addr]*node
+
+	limits map[string]Limits // by Decision.Budget
 }
+
+// Limits are the limits in force by what Decision.Budget has. They belong to the Matcher.
+func (m *Matcher) Limits() map[string]Limits { return m.limits }
 
 // node holds the rules for one host of a policy.
 type node struct {

@@ -87,6 +87,9 @@ func TestJ6Budget(t *testing.T) {
 	if again := compile(t, p).Decide(ask(t, "connect cap.test:443")); again.Budget != d.Budget {
 		t.Errorf("in another order %s, before %s", again.Budget, d.Budget)
 	}
+	if m.Limits()[d.Budget] != d.Limits {
+		t.Errorf("limits %v", m.Limits())
+	}
 	if d := m.Decide(ask(t, "dns x.wild.test")); !d.Wildcard() || d.Pattern != "*.wild.test" {
 		t.Errorf("got %+v", d)
 	}

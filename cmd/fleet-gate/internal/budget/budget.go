@@ -24,8 +24,16 @@ type Book struct {
 	now   func() time.Time
 	ticks func() time.Duration // CLOCK_BOOTTIME
 
-	mu   sync.Mutex
-	page page
+	mu     sync.Mutex
+	page   page
+	limits map[string]policy.Limits // in force, by budget
+}
+
+// Configure puts limits in force, which hold also for what is open where they are stricter.
+func (b *Book) Configure(limits map[string]policy.Limits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limits = limits
 }
 
 // Open reads the counts at path.
@@ -117,7 +125,11 @@ func (m *Meter) Take(n int) int {
 	m.book.mu.Lock()
 	defer m.book.mu.Unlock()
 	u := m.book.at(m.key)
-	may := min(int64(n), max(0, m.limit-u.BytesUp))
+	limit := m.limit
+	if now := m.book.limits[m.key].BytesUpPerDay; now > 0 {
+		limit = min(limit, now)
+	}
+	may := min(int64(n), max(0, limit-u.BytesUp))
 	u.BytesUp += may
 	m.book.file.Changed()
 	return int(may)

@@ -77,6 +77,12 @@ func TestJ6Limits(t *testing.T) {
 	if _, r := b.Begin(d, q); reason(r) != judge.Budget || !strings.Contains(r.Text, "the 100 bytes a day") {
 		t.Errorf("got %v", r)
 	}
+	d.Budget = "narrowed"
+	if m, _ := b.Begin(d, q); m.Take(10) != 10 {
+		t.Error("a new one")
+	} else if b.Configure(map[string]policy.Limits{"narrowed": {BytesUpPerDay: 15}}); m.Take(10) != 5 {
+		t.Error("a stricter limit does not hold for what is open")
+	}
 	c.pass(12 * time.Hour) // the next day
 	if m.Take(60) != 60 {
 		t.Error("an open connection does not go on the next day")
