@@ -69,6 +69,7 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Trial = o.Spec.Harness != ""
 	loaded.Fleet = nil // a large one is not needed twice
 	tree := artifact.NewTree()
 	if o.Sink != nil {

@@ -39,6 +39,9 @@ func network(o Options) []attempt {
 		{"ICMP echo", ping},
 		{"a host that is not listed", get("http://"+policy.DeniedName+"/", 3*replyTime)},
 	}
+	if o.Unlisted != "" {
+		list = append(list, attempt{"an unlisted web server", get("http://"+o.Unlisted+"/", 3*replyTime)})
+	}
 	if o.Shared {
 		list = append(list, attempt{"DNS by the host's resolver", lookup("127.0.0.53:53")},
 			attempt{"TCP to the host's SSH server", dial("tcp4", "127.0.0.1:22")})
@@ -48,8 +51,12 @@ func network(o Options) []attempt {
 
 // way are attempts that must succeed: a contained agent is of use only where what is listed can be reached. The gate
 // answers itself, so that they need no internet.
-func way() []attempt {
-	return []attempt{{"a host that is listed", get("http://"+policy.SelfName+"/", startTime)}}
+func way(o Options) []attempt {
+	out := []attempt{{"a host that is listed", get("http://"+policy.SelfName+"/", startTime)}}
+	if o.Listed != "" {
+		out = append(out, attempt{"a listed web server", get("http://"+o.Listed+"/", startTime)})
+	}
+	return out
 }
 
 // startTime is for a gate that has to be started on a busy host.

@@ -16,6 +16,8 @@ type Options struct {
 	Hidden []string // folders that must be out of sight
 	Sudo   bool     // the agent may gain privileges: NoNewPrivs is not expected
 	Shared bool     // isolation user: the host's network namespace
+
+	Listed, Unlisted string // in a trial: a host that must be reached, and one that must not; "" is none
 }
 
 // Result is the outcome of one attempt.
@@ -37,7 +39,7 @@ type attempt struct {
 // Run makes all attempts and returns their outcomes in a fixed order.
 func Run(o Options) []Result {
 	var out []Result
-	for _, a := range way() { // first: it starts the gate
+	for _, a := range way(o) { // first: it starts the gate
 		out = append(out, judgeWay(a))
 	}
 	for _, group := range [][]attempt{network(o), families(), kernel(), sockets(), files(o)} {
@@ -64,7 +66,7 @@ func judgeWay(a attempt) Result {
 	if err := a.try(); err != nil {
 		return Result{Name: a.name, Detail: "cannot be reached: " + err.Error()}
 	}
-	return Result{Name: a.name, Held: true, Detail: "answered"}
+	return Result{Name: a.name, Held: true, Detail: answered}
 }
 
 // Breaches returns the outcomes in which a wall did not hold.
@@ -78,11 +80,25 @@ func Breaches(results []Result) []Result {
 	return out
 }
 
+// reached is how many results are of what had to be reached.
+func reached(results []Result) int {
+	n := 0
+	for _, r := range results {
+		if r.Detail == answered {
+			n++
+		}
+	}
+	return n
+}
+
+// answered is the detail of what was reached.
+const answered = "answered"
+
 // Summary is one line for people.
 func Summary(results []Result) string {
 	bad := Breaches(results)
 	if len(bad) == 0 {
-		return fmt.Sprintf("%d attempts refused, a listed host reached", len(results)-len(way()))
+		return fmt.Sprintf("%d attempts refused, a listed host reached", len(results)-reached(results))
 	}
 	return fmt.Sprintf("%d of %d attempts went wrong: %s (%s)", len(bad), len(results), bad[0].Name, bad[0].Detail)
 }

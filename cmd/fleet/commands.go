@@ -28,5 +28,5 @@ func commands(a *app) (groups []*cobra.Group, all []*cobra.Command) {
 			all = append(all, c)
 		}
 	}
-	return groups, append(all, newVersionCmd(a), newManCmd(a), newDetachedCmd(a), newProbeCmd(a), newRelayCmd())
+	return groups, append(all, newVersionCmd(a), newManCmd(a), newDetachedCmd(a), newProbeCmd(a), newCanaryCmd(a), newRelayCmd())
 }

@@ -33,6 +33,8 @@ func newProbeCmd(a *app) *cobra.Command {
 	f.BoolVar(&as, "as", false, "this process is an agent's")
 	f.StringSliceVar(&o.Others, "other", nil, "user of another agent")
 	f.StringSliceVar(&o.Hidden, "hidden", nil, "folder that must be out of sight")
+	f.StringVar(&o.Listed, "listed", "", "host that must be reached")
+	f.StringVar(&o.Unlisted, "unlisted", "", "host that must not be reached")
 	f.BoolVar(&o.Sudo, "sudo", false, "the agent may gain privileges")
 	f.BoolVar(&o.Shared, "shared", false, "the agent is in the host's network namespace")
 	return cmd

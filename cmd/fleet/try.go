@@ -11,6 +11,7 @@ import (
 
 	"fleet/activate/machine"
 	"fleet/generate"
+	"fleet/generate/model"
 	"fleet/generate/store"
 )
 
@@ -28,8 +29,8 @@ func newTryCmd(a *app) *cobra.Command {
 		Use:   "try [-- COMMAND...]",
 		Short: "Try the fleet in a throwaway machine",
 		Long: `Try boots a throwaway systemd machine from this host's root file system, switches it to the spec with every agent's
-harness replaced by the demo, tries as each agent what an agent must not be able to do, and shows the status. Nothing
-of it is left on this host. COMMAND runs in the machine at the end; --shell opens a shell there.`,
+harness replaced by the demo, tries as each agent what an agent must not be able to do, and that it reaches a web server
+of the trial's which is listed, and shows the status. Nothing of it is left on this host. COMMAND runs in the machine at the end; --shell opens a shell there.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.try(cmd.Context(), &t, args) },
 	}
 	t.build.spec.add(cmd)
@@ -63,7 +64,7 @@ func (a *app) try(ctx context.Context, t *tryFlags, command []string) error {
 	if err != nil {
 		return err
 	}
-	err = a.showTrial(ctx, m, t, command)
+	err = a.showTrial(ctx, m, c.Fleet, t, command)
 	a.log.Info("taking the machine away")
 	return errors.Join(err, m.Close())
 }
@@ -135,13 +136,17 @@ func (a *app) bootTrial(ctx context.Context, t *tryFlags, c *generate.Compiled, 
 }
 
 // showTrial switches the machine and shows what a person wants to see of it.
-func (a *app) showTrial(ctx context.Context, m *machine.Machine, t *tryFlags, command []string) error {
+func (a *app) showTrial(ctx context.Context, m *machine.Machine, f *model.Fleet, t *tryFlags, command []string) error {
+	if err := a.startCanary(ctx, m); err != nil {
+		return err
+	}
 	a.log.Info("switching it")
 	if err := a.inside(ctx, m, "fleet", "switch", "--no-confirm", buildInside+"/"); err != nil {
 		return fmt.Errorf("switch in the machine: %w", err)
 	}
 	a.log.Info("trying, as each agent, what an agent must not be able to do")
 	probeErr := a.inside(ctx, m, "fleet", probeCommand)
+	probeErr = errors.Join(probeErr, a.askCanary(m, f))
 	if err := a.inside(ctx, m, "fleet", "status"); err != nil {
 		return fmt.Errorf("status in the machine: %w", err)
 	}

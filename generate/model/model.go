@@ -21,6 +21,7 @@ type Fleet struct {
 	Watchdog    Watchdog
 	Retention   Retention
 	Activation  Activation
+	Trial       bool       // for a throwaway machine with a web server of the trial's
 	UIDs        fleet.UIDs // the reserved range: as a whole it is rejected by the host's firewall
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fleet/generate/model"
+	"fleet/schemas/policy"
 )
 
 // probeLimit bounds the attempts; where the walls hold each takes milliseconds.
@@ -47,6 +48,12 @@ func (b *builder) probeArgs(a *model.Agent) []string {
 	out := []string{"--hidden=/etc/fleet/" + b.m.Project + "/generations", "--hidden=" + b.m.StateDir() + "/txn"}
 	if a.Isolation == model.User {
 		out = append(out, "--shared")
+	}
+	if b.m.Trial {
+		out = append(out, "--listed="+policy.TrialName)
+		if a.Policy.Mode == policy.Enforce {
+			out = append(out, "--unlisted="+policy.TrialUnlisted)
+		}
 	}
 	for i := range b.m.Agents {
 		if o := &b.m.Agents[i]; o.Key != a.Key {

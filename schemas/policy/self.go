@@ -11,5 +11,11 @@ const (
 	DeniedName = "denied.fleet.internal"
 )
 
+// Names of a trial in a throwaway machine, in which both lead to one web server. The trial's policies list the first.
+const (
+	TrialName     = "canary.fleet.example"
+	TrialUnlisted = "unlisted.fleet.example"
+)
+
 // isSelf tells whether a name in canonical form is one of the gate's own.
 func isSelf(name string) bool { return name == SelfName || name == DeniedName }
