@@ -20,7 +20,7 @@ func commands(a *app) (groups []*cobra.Group, all []*cobra.Command) {
 			newStatusCmd(a), newStartCmd(a), newStopCmd(a), newRestartCmd(a), newAttachCmd(a), newSendCmd(a), newLogsCmd(a),
 			newJobsCmd(a), newTriggerCmd(a),
 		}},
-		{"gate", "What agents reach (root, but for test):", []*cobra.Command{newEgressCmd(a)}},
+		{"gate", "What agents reach (root, but for test):", []*cobra.Command{newEgressCmd(a), newMetricsCmd(a)}},
 	} {
 		groups = append(groups, &cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {

@@ -17,7 +17,10 @@ func newEgressCmd(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEgressLogCmd(a), newEgressWatchCmd(a))
+	cmd.AddCommand(
+		newEgressLogCmd(a), newEgressWatchCmd(a), newEgressTestCmd(a), newEgressSuggestCmd(a), newEgressBypassCmd(a),
+		newEgressCutCmd(a), newEgressRestoreCmd(a),
+	)
 	return cmd
 }
 
