@@ -23,7 +23,7 @@ func etcFiles(a *model.Agent) []artifact.File {
 		"hosts": header(a) + "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
 		"nsswitch.conf": header(a) + "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n" +
 			"protocols: files\nservices: files\nethers: files\nrpc: files\n",
-		"resolv.conf": header(a) + "nameserver " + a.GateAddr().String() + "\noptions timeout:2 attempts:2\n",
+		"resolv.conf": header(a) + "nameserver " + a.GateAddr().String() + "\noptions timeout:5 attempts:3\n",
 	}
 	var out []artifact.File
 	for _, name := range etcNames {

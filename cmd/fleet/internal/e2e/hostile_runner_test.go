@@ -17,11 +17,12 @@ func hostile(script string, more ...string) string {
 	return Spec(append([]string{shell, `{ agents: { a: {}, b: { harness: 'sh', mode: 'headless', prompt: "` + quoted + `" } } }`}, more...)...)
 }
 
-// outside lists processes of the agents' users that are in no unit of the project. One that has just ended is none.
+// outside lists processes of the agents' users, not of their gates', that are in no unit of the project. One that has just ended is none.
 const outside = `in_unit() { grep -q '/fleet-demo.slice/' "$1/cgroup" 2>/dev/null; }
 for p in /proc/[0-9]*; do
 	uid=$(stat -c %u "$p" 2>/dev/null) || continue
 	case $uid in [789]????) ;; *) continue ;; esac
+	case $(id -nu "$uid") in *-gate) continue ;; esac
 	in_unit "$p" || { sleep 0.5; in_unit "$p"; } || ! grep -q '^State:.[^XZ]' "$p/status" 2>/dev/null ||
 		echo "$p $(cat "$p/cgroup") $(tr '\0' ' ' <"$p/cmdline")"
 done`
