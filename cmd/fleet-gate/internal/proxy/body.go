@@ -10,6 +10,7 @@ import (
 
 	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/head"
+	"fleet/cmd/fleet-gate/internal/judge"
 )
 
 // source is where a body comes from. All functions but halt may be nil.
@@ -36,7 +37,7 @@ type body struct {
 	begun   bool
 	eof     bool
 	stopped bool
-	fault   *head.Error   // what was wrong with it
+	fault   error         // why it was not read to its end
 	closed  chan struct{} // nobody reads any more; nil where there is no body
 	once    sync.Once
 }
@@ -76,8 +77,11 @@ func (b *body) end(err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.eof = b.eof || errors.Is(err, io.EOF)
-	errors.As(err, &b.fault)
+	if errors.Is(err, io.EOF) {
+		b.eof = true
+	} else {
+		b.fault = err
+	}
 }
 
 var errStopped = errors.New("the answer came first")
@@ -138,11 +142,19 @@ func (b *body) ended() bool {
 	return b.eof
 }
 
-// malformed is what was wrong with the body, nil where nothing was.
-func (b *body) malformed() *head.Error {
+// refusal is why the gate did not read the body to its end, nil where it did or could not.
+func (b *body) refusal() *judge.Refusal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.fault
+	var r *judge.Refusal
+	var malformed *head.Error
+	switch {
+	case errors.As(b.fault, &r):
+		return r
+	case errors.As(b.fault, &malformed):
+		return &judge.Refusal{Reason: judge.Malformed, Text: malformed.Text}
+	}
+	return nil
 }
 
 // announced are the names of a trailer that may be passed on; nil where there are none.

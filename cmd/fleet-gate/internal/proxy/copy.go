@@ -27,14 +27,15 @@ var (
 
 // copyBody sends an answer's body on, each part as soon as it comes: events must not wait for later ones.
 func (x *exchange) copyBody(resp *http.Response) error {
+	from := x.host
 	if resp.ProtoMajor != 1 {
-		x.host = nil // others use the connection too
+		from = nil // others use the connection too
 	}
 	begun := x.hurry(resp.ContentLength)
 	pool := &smallCopies
 	for {
 		buf := pool.Get().(*[]byte)
-		n, err := x.read(resp.Body, *buf)
+		n, err := read(resp.Body, from, *buf)
 		begun()
 		end, failed := x.send((*buf)[:n], err, resp)
 		pool.Put(buf)
@@ -50,10 +51,10 @@ func (x *exchange) copyBody(resp *http.Response) error {
 }
 
 // read reads a part, and more as long as there is more in the gate already.
-func (x *exchange) read(body io.Reader, buf []byte) (n int, err error) {
+func read(body io.Reader, from *wire, buf []byte) (n int, err error) {
 	for {
 		got, err := body.Read(buf[n:])
-		if n += got; err != nil || n == len(buf) || !x.host.pending() {
+		if n += got; err != nil || n == len(buf) || !from.pending() {
 			return n, err
 		}
 	}

@@ -29,7 +29,7 @@ type exchange struct {
 
 	meter *budget.Meter // of the bytes that go out; nil: they have no limit
 
-	host     *wire // that the answer comes by, where it is of HTTP/1
+	host     *wire // that the answer comes by
 	ctx      context.Context
 	cancel   context.CancelFunc
 	body     *body
@@ -61,7 +61,7 @@ func (x *exchange) run() bool {
 	silence := x.limitSilence()
 	defer silence()
 	stop := x.a.watch(x.cancel)
-	resp, err := x.s.p.roundTrip(out)
+	resp, err := x.roundTrip(out)
 	if err != nil {
 		stop()
 		return x.failed(err)
@@ -87,7 +87,7 @@ func (x *exchange) cut() {
 
 func (x *exchange) result(err error) string {
 	switch {
-	case x.wasCut.Load(), x.s.wasCut.Load():
+	case x.wasCut.Load(), x.s.wasCut.Load(), x.host != nil && x.host.wasCut.Load():
 		return "cut"
 	case errors.Is(err, errIdle), x.wasIdle.Load():
 		return "idle"
@@ -101,9 +101,9 @@ func (x *exchange) result(err error) string {
 func (x *exchange) failed(err error) bool {
 	x.body.stop()
 	x.body.wait()
-	r := refusal(err)
-	if f := x.body.malformed(); f != nil {
-		r = &judge.Refusal{Reason: judge.Malformed, Text: f.Text}
+	r := x.body.refusal()
+	if r == nil {
+		r = refusal(err)
 	}
 	result := x.result(nil)
 	if result == "closed" {
@@ -135,16 +135,21 @@ func (x *exchange) traced() context.Context {
 		GotFirstResponseByte: func() { x.body.answered.Store(true) },
 		Got100Continue:       func() { x.body.wanted.Store(true) },
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-			if x.interims.Add(1) > maxInterim {
-				return errors.New("too many interim answers")
-			}
-			if code == http.StatusContinue {
-				return nil // sent where the body is read
-			}
-			strip(http.Header(h))
-			return x.a.interim(code, http.Header(h))
+			return x.interim(code, http.Header(h))
 		},
 	})
+}
+
+// interim passes an answer on that is not the final one.
+func (x *exchange) interim(code int, h http.Header) error {
+	if x.interims.Add(1) > maxInterim {
+		return errors.New("too many interim answers")
+	}
+	if code == http.StatusContinue {
+		return nil // sent where the body is read
+	}
+	strip(h)
+	return x.a.interim(code, h)
 }
 
 // pass sends the answer on. An error is one after the agent may have got a part of it.

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
 	"golang.org/x/net/websocket"
 )
 
@@ -267,10 +266,7 @@ func TestD10Streaming(t *testing.T) {
 		}
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 	}
-	conn, err := new(http2.Transport).NewClientConn(g.mustOpen("new.test", "h2"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := g.shared("new.test")
 	r, w := io.Pipe()
 	req := request(t, "POST", "https://"+g.at("new.test")+"/v1/x")
 	req.Body = r
@@ -473,9 +469,10 @@ func TestE26CutStalled(t *testing.T) {
 		g.said(0)
 		g.policy.Allow = allow[1:2]
 		g.apply()
-		said := g.said(2)
-		if n := strings.Count(said, "end allow "+w.host); n != 2 {
-			t.Errorf("records %q", said)
+		for range 2 {
+			if end := g.end(); end.Host != w.host || end.Result != "cut" {
+				t.Errorf("got %s", end)
+			}
 		}
 		if err := <-failed; err == nil {
 			t.Error("the silent one got an answer")
@@ -757,5 +754,6 @@ func TestIdleExchange(t *testing.T) {
 		if b, err := io.ReadAll(resp.Body); len(b) != 20 || err != nil {
 			t.Errorf("a busy one: %q, %v", b, err)
 		}
+		g.end()
 	})
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -10,8 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
@@ -29,27 +28,51 @@ const (
 	maxFrame = 64 << 10
 )
 
-func newHTTP2() *http2.Server {
-	return &http2.Server{
-		MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, IdleTimeout: keepAlive, WriteByteTimeout: bodyTime,
-		MaxUploadBufferPerConnection: uploadConn, MaxUploadBufferPerStream: uploadStream,
-	}
-}
-
 // serveH2 serves a connection of HTTP/2 until it ends.
-func (s *session) serveH2(t net.Conn) {
+func (s *session) serveH2(t *tls.Conn) {
 	var streams sync.WaitGroup
-	s.p.http2.ServeConn(t, &http2.ServeConnOpts{
-		BaseConfig: &http.Server{MaxHeaderBytes: head.MaxBytes, ErrorLog: log.New(io.Discard, "", 0)},
+	closed := make(chan struct{})
+	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			streams.Add(1)
 			defer streams.Done()
 			s.serveStream(w, r)
 		}),
-	})
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				close(closed)
+			}
+		},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, WriteByteTimeout: bodyTime,
+			MaxReceiveBufferPerConnection: uploadConn, MaxReceiveBufferPerStream: uploadStream,
+		},
+		IdleTimeout: keepAlive, MaxHeaderBytes: head.MaxBytes, ErrorLog: log.New(io.Discard, "", 0),
+	}
+	_ = server.Serve(&single{t: t}) // ends at once, since no other connection comes
+	<-closed
 	streams.Wait()
 	s.end()
 }
+
+// single is a listener of one connection.
+type single struct{ t *tls.Conn }
+
+// Accept returns the connection once.
+func (l *single) Accept() (net.Conn, error) {
+	if l.t == nil {
+		return nil, io.EOF
+	}
+	t := l.t
+	l.t = nil
+	return t, nil
+}
+
+// Close leaves the connection open.
+func (l *single) Close() error { return nil }
+
+// Addr is that of the gate's end.
+func (l *single) Addr() net.Addr { return new(net.TCPAddr) }
 
 // serveStream serves one request.
 func (s *session) serveStream(w http.ResponseWriter, r *http.Request) {

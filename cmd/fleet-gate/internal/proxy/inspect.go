@@ -7,15 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/schemas/policy"
 )
 
 // Protocols that are offered to an agent inside TLS.
 const (
-	overH2 = http2.NextProtoTLS
+	overH2 = "h2"
 	overH1 = "http/1.1"
 )
 
@@ -77,7 +75,7 @@ func (s *session) inspect(q policy.Request, seen []byte) {
 	s.c, s.host, s.port, s.secure = inside, q.Host, q.Port, true
 	s.r.Reset(t)
 	if t.ConnectionState().NegotiatedProtocol == overH2 {
-		s.serveH2(inside)
+		s.serveH2(t)
 		return
 	}
 	s.serveHTTP()

@@ -78,7 +78,7 @@ func inspect(t testing.TB) *inspected {
 	t.Helper()
 	g := &inspected{gate: start(t), hosts: newAuthority(t), roots: x509.NewCertPool(), origins: map[string]*httptest.Server{}}
 	g.px.Roots = g.hosts.pool
-	g.px.transport.Store(g.px.newTransport())
+	g.px.renew()
 	dir := t.TempDir()
 	var err error
 	if g.px.CA, err = ca.NewMinter(dir); err != nil {
@@ -214,4 +214,14 @@ func request(t *testing.T, method, url string) *http.Request {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// shared is a client that sends all requests by one connection of HTTP/2 to a host, whatever host they name.
+func (g *inspected) shared(host string) http.RoundTripper {
+	conn := g.mustOpen(host, "h2")
+	tr := &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+		return conn, nil
+	}}
+	g.t.Cleanup(tr.CloseIdleConnections)
+	return tr
 }

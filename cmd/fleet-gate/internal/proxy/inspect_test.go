@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"fleet/schemas/policy"
 )
 
@@ -193,10 +191,7 @@ func TestD4OtherHost(t *testing.T) {
 			t.Errorf("%s, Host %s: got %s, %q", x.line, x.host, got, b)
 		}
 	}
-	conn, err := new(http2.Transport).NewClientConn(g.mustOpen("new.test", "h2"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := g.shared("new.test")
 	for host, want := range map[string]string{at: "200 ", "old.test": "421 other-name", "new.test": "200 ", g.at("old.test"): "421 other-name"} {
 		req := request(t, "GET", "https://"+at+"/v1/x")
 		req.Host = host

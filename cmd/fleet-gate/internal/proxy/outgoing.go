@@ -40,7 +40,7 @@ func (x *exchange) outgoing() (*http.Request, error) {
 		out.Trailer = x.body.trailer
 	}
 	x.fields()
-	return out.WithContext(x.traced()), nil
+	return out, nil
 }
 
 // target makes a URL that is written as path. Opaque is written as it is, but for two slashes at its begin, which

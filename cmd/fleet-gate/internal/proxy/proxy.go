@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
 	"fleet/cmd/fleet-gate/internal/budget"
@@ -55,22 +54,33 @@ type Options struct {
 type Proxy struct {
 	Options
 	transport atomic.Pointer[http.Transport]
+	links     atomic.Pointer[links]
 	server    *tls.Config // towards agents
-	http2     *http2.Server
 	original  func(*net.TCPConn) (netip.AddrPort, error)
 }
 
 // New makes a proxy.
 func New(o Options) *Proxy {
 	p := &Proxy{Options: o, original: originalDestination}
-	p.server, p.http2 = p.serverConfig(), newHTTP2()
-	p.transport.Store(p.newTransport())
+	p.server = p.serverConfig()
+	p.renew()
 	return p
 }
 
 // Replaced is called after a new policy is in force: connections that are kept for later requests were made under the
 // old one. Those in use end with their requests.
-func (p *Proxy) Replaced() { p.transport.Swap(p.newTransport()).CloseIdleConnections() }
+func (p *Proxy) Replaced() { p.renew() }
+
+// renew begins with no connection to a host.
+func (p *Proxy) renew() {
+	t := p.newTransport()
+	if old := p.links.Swap(p.newLinks(t.TLSClientConfig)); old != nil {
+		old.end()
+	}
+	if old := p.transport.Swap(t); old != nil {
+		old.CloseIdleConnections()
+	}
+}
 
 // conn is a connection of the agent, or what TLS makes of it.
 type conn interface {

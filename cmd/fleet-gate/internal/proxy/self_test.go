@@ -60,7 +60,8 @@ func TestSelf(t *testing.T) {
 		if !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Errorf("%s: redirected: %q", mode, got)
 		}
-		to = netip.AddrPortFrom(names.Self, 443)
+		tls := netip.AddrPortFrom(names.Self, 443)
+		g.original.Store(&tls)
 		if got := g.ask(g.redir, "x"); got != "\x15\x03\x03\x00\x02\x02\x31" {
 			t.Errorf("%s: redirected to port 443: %q", mode, got)
 		}

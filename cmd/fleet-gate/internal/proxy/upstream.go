@@ -65,10 +65,6 @@ func (p *Proxy) newTransport() *http.Transport {
 	}
 }
 
-func (p *Proxy) roundTrip(out *http.Request) (*http.Response, error) {
-	return p.transport.Load().RoundTrip(out)
-}
-
 // dial connects for the transport. What it returns is closed when a new policy does not allow its address.
 func (p *Proxy) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	host, text, err := net.SplitHostPort(addr)
@@ -87,12 +83,13 @@ func (p *Proxy) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, ok := p.Judge.Watch(func() { c.Close() }, t.Checks(c.RemoteAddr())...)
-	if !ok {
+	w := &watched{wire: newWire(c)}
+	var ok bool
+	if w.watch, ok = p.Judge.Watch(w.cut, t.Checks(c.RemoteAddr())...); !ok {
 		c.Close()
 		return nil, errReplaced
 	}
-	return &watched{wire: newWire(c), watch: w}, nil
+	return w, nil
 }
 
 var errReplaced = &judge.Refusal{Reason: policy.ReasonHost, Text: "the policy has just changed and does not allow it any more"}
@@ -101,6 +98,11 @@ var errReplaced = &judge.Refusal{Reason: policy.ReasonHost, Text: "the policy ha
 type watched struct {
 	wire
 	watch *judge.Watch
+}
+
+func (w *watched) cut() {
+	w.wasCut.Store(true)
+	w.tcp.Close()
 }
 
 func (w *watched) Close() error {

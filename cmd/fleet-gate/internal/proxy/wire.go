@@ -32,6 +32,8 @@ type wire struct {
 	bulk    bool         // the last read brought all that it could
 	waiting atomic.Int32 // bytes in in
 
+	wasCut atomic.Bool // by a new policy
+
 	mu   sync.Mutex
 	hold bool
 	out  []byte
