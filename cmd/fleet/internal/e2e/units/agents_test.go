@@ -54,8 +54,11 @@ func TestAgents(t *testing.T) {
 
 // agentUnits are the units that run for an agent, firewall those that change with the set of agents.
 func agentUnits(key string) []string {
-	return []string{prefix + "-" + key + ".service", prefix + "-" + key + "-net.service"}
+	return []string{prefix + "-" + key + ".service", prefix + "-" + key + "-net.service", prefix + "-" + key + "-gate.socket"}
 }
+
+// gateOf is the agent's gate, which its socket starts.
+func gateOf(key string) string { return prefix + "-" + key + "-gate.service" }
 
 const firewall = prefix + "-firewall.service"
 
@@ -116,8 +119,9 @@ func newAgent(t *testing.T, h *e2e.Host, dir string) {
 	for _, u := range agentUnits("c") {
 		m.want(t, u, "start", "started")
 	}
+	m.did(t, gateOf("c"), "started") // by the probe, which was its first client
 	m.want(t, firewall, "reload", "untouched")
-	m.only(t, append(agentUnits("c"), firewall)...)
+	m.only(t, append(agentUnits("c"), gateOf("c"), firewall)...)
 	if got := reloadCount(h); got == reloads {
 		t.Error("no reload of systemd is counted: the test of nothing to do is blind")
 	}
@@ -136,8 +140,9 @@ func removedAgent(t *testing.T, h *e2e.Host, dir string) {
 			t.Errorf("%s is %s", u, got)
 		}
 	}
+	m.want(t, gateOf("b"), "stop", "gone")
 	m.want(t, firewall, "reload", "untouched")
-	m.only(t, append(agentUnits("b"), firewall)...)
+	m.only(t, append(agentUnits("b"), gateOf("b"), firewall)...)
 	if got := h.ReadFile("/home/demo-b/bye"); got != "bye\n" {
 		t.Errorf("the old way of stopping left %q", got)
 	}
@@ -168,7 +173,7 @@ func disabledAgent(t *testing.T, h *e2e.Host, off, on string) {
 	for _, u := range agentUnits("c") {
 		m.want(t, u, "stop", "gone")
 	}
-	m.only(t, append(agentUnits("c"), firewall)...)
+	m.only(t, append(agentUnits("c"), gateOf("c"), firewall)...)
 	if _, exit := h.Try("pgrep", "-u", "demo-c"); exit == 0 {
 		t.Error("processes of a disabled agent run")
 	}
@@ -178,7 +183,7 @@ func disabledAgent(t *testing.T, h *e2e.Host, off, on string) {
 	for _, u := range agentUnits("c") {
 		m.want(t, u, "start", "started")
 	}
-	m.only(t, append(agentUnits("c"), firewall)...)
+	m.only(t, append(agentUnits("c"), gateOf("c"), firewall)...)
 	if got := h.MustRun("id", "-u", "demo-c"); got != uid {
 		t.Errorf("its uid is %s, was %s", got, uid)
 	}
