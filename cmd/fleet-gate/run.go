@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleet/cmd/fleet-gate/internal/audit"
+	"fleet/cmd/fleet-gate/internal/boottime"
 	"fleet/cmd/fleet-gate/internal/listen"
 )
 
@@ -32,6 +33,7 @@ const (
 // options are the command line.
 type options struct {
 	policy, cut, bypass     string
+	boot                    string // names this boot, as /proc/sys/kernel/random/boot_id does
 	roots                   string
 	state, journal, control string
 	ports                   listen.Ports
@@ -44,6 +46,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.policy, "policy", "", "policy `file`; read again on SIGHUP")
 	f.StringVar(&o.cut, "cut", "", "`file` that exists while the agent is cut off; looked for again on SIGHUP")
 	f.StringVar(&o.bypass, "bypass", "", "`file` of a bypass; read again on SIGHUP")
+	boot := f.String("boot", os.Getenv("FLEET_BOOT"), "`id` of this boot as systemd has it (%b), which in a container may not be the kernel's")
 	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
 	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
 	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
@@ -66,8 +69,19 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	case *dns == 0 || *dns > 65535 || *proxy == 0 || *proxy > 65535 || *dns == *proxy:
 		err = errors.New("--dns-port and --proxy-port must be two ports from 1 to 65535")
 	}
+	if o.boot = uuid(*boot); o.boot == "" && err == nil {
+		o.boot, err = boottime.ID()
+	}
 	o.ports = listen.Ports{DNS: uint16(*dns), Proxy: uint16(*proxy)}
 	return o, err
+}
+
+// uuid writes 32 hexadecimal digits as the kernel writes them; any other text stays.
+func uuid(id string) string {
+	if len(id) != 32 {
+		return id
+	}
+	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
 }
 
 // run serves until SIGTERM or idle, and returns the exit status: 2 for a wrong command line, 1 for all else.

@@ -34,8 +34,9 @@ func isCut(path string) (bool, error) {
 	return true, err
 }
 
-// readBypass reads the bypass at path, nil where there is none. The error says why one that is there is not in force.
-func readBypass(path string) (*policy.Bypass, error) {
+// readBypass reads the bypass at path, nil where there is none. The error says why one that is there is not in force in
+// this boot.
+func readBypass(path, boot string) (*policy.Bypass, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -58,10 +59,6 @@ func readBypass(path string) (*policy.Bypass, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	boot, err := boottime.ID()
-	if err != nil {
-		return nil, err
-	}
 	if _, err := b.Left(boot, boottime.Now()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -74,7 +71,7 @@ func (g *gate) look() {
 	if err != nil {
 		g.log.Error(err)
 	}
-	b, err := readBypass(g.o.bypass)
+	b, err := readBypass(g.o.bypass, g.o.boot)
 	switch {
 	case errors.Is(err, policy.ErrOver):
 		g.log.Info("the bypass is over") // its file stays until the next one

@@ -149,6 +149,7 @@ func (b *builder) gateService(a *model.Agent) {
 	b.takePolicy(s, "ExecStartPre", a)
 	s.Exec("ExecStartPre", Command{Argv: []string{b.store("libexec/assert"), "gate", b.m.HostNamespaces()}})
 	ports := a.GatePorts()
+	s.Raw("Environment", "FLEET_BOOT=%b") // in a container, its sandbox shows it another id than the tool reads
 	s.Exec("ExecStart", Command{Argv: []string{
 		program,
 		"--policy=" + b.policyFile(a),
