@@ -21,6 +21,7 @@ type Connection struct {
 	Address string
 	Port    int
 	Open    bool
+	Old     bool // it was open before the last Forget
 }
 
 // Request is one HTTP request.
@@ -40,6 +41,11 @@ type Seen struct {
 	Connections []Connection
 	Requests    []Request
 	Queries     []Query
+}
+
+// New returns the connections that were made since the last Forget.
+func (s *Seen) New() []Connection {
+	return slices.DeleteFunc(slices.Clone(s.Connections), func(c Connection) bool { return c.Old })
 }
 
 // To counts the packets to an address; port 0 is any.
@@ -100,7 +106,10 @@ func (b *book) forget() {
 	defer b.mu.Unlock()
 	clear(b.packets)
 	b.requests, b.queries = nil, nil
-	b.connections = slices.DeleteFunc(b.connections, func(c *Connection) bool { return !c.Open })
+	b.connections = slices.DeleteFunc(b.connections, func(c *Connection) bool {
+		c.Old = true
+		return !c.Open
+	})
 }
 
 func (b *book) packet(p Packet) {
