@@ -33,6 +33,8 @@ type body struct {
 	// to keep the connection.
 	answered, wanted atomic.Bool
 
+	reading sync.Mutex // held by whoever reads: the transport of HTTP/2 closes a body also while it does
+
 	mu      sync.Mutex
 	begun   bool
 	eof     bool
@@ -51,6 +53,13 @@ func newBody(from *source) *body {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	select {
+	case <-b.closed:
+		return 0, errStopped
+	default:
+	}
 	if b.ended() {
 		return 0, io.EOF
 	}
@@ -130,9 +139,12 @@ func (b *body) Close() error {
 
 // wait waits until nobody reads any more: the session's reader may be used again, and n is right.
 func (b *body) wait() {
-	if b.closed != nil {
-		<-b.closed
+	if b.closed == nil {
+		return
 	}
+	<-b.closed
+	b.reading.Lock() // of the last one
+	defer b.reading.Unlock()
 }
 
 // ended tells whether all of the body was read.

@@ -436,7 +436,9 @@ func TestE26CutInside(t *testing.T) {
 // A cut ends also an agent that reads nothing, and a host that says nothing.
 func TestE26CutStalled(t *testing.T) {
 	g := inspect(t)
+	reached := make(chan bool, 2)
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
+		reached <- true
 		if r.URL.Path == "/v1/silent" {
 			<-r.Context().Done()
 			return
@@ -465,7 +467,8 @@ func TestE26CutStalled(t *testing.T) {
 			}
 			failed <- err
 		}()
-		time.Sleep(100 * time.Millisecond)
+		<-reached
+		<-reached
 		g.said(0)
 		g.policy.Allow = allow[1:2]
 		g.apply()
@@ -553,24 +556,25 @@ func TestE4WebSocketInside(t *testing.T) {
 // EGR-E11 of the catalogue: a host that works for an agent that is gone is let go, inside TLS too.
 func TestE11GoneInside(t *testing.T) {
 	g := inspect(t)
-	ended := make(chan bool, 1)
+	const all = 10
+	begun, ended := make(chan bool, all), make(chan bool, all)
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/begun" {
 			io.WriteString(w, "begun")
 			w.(http.Flusher).Flush()
 		}
+		begun <- true
 		select {
 		case <-r.Context().Done():
 			ended <- true
-		case <-time.After(5 * goneAfter):
+		case <-time.After(10 * goneAfter):
 			ended <- false
 		}
 	}
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
 	for _, path := range []string{"/v1/x", "/v1/begun"} {
 		for _, w := range g.ways() {
-			ctx, cancel := context.WithCancel(context.Background())
 			wg.Go(func() {
 				resp, err := w.client.Do(request(t, "GET", w.url+path).WithContext(ctx))
 				if err == nil {
@@ -578,13 +582,18 @@ func TestE11GoneInside(t *testing.T) {
 					resp.Body.Close()
 				}
 			})
-			time.Sleep(50 * time.Millisecond)
-			cancel()
-			if !<-ended {
-				t.Errorf("%s %s: the host works on", w.name, path)
-			}
 		}
 	}
+	for range all {
+		<-begun
+	}
+	cancel()
+	for range all {
+		if !<-ended {
+			t.Error("a host works on")
+		}
+	}
+	wg.Wait()
 }
 
 // EGR-E11 of the catalogue: neither goroutines nor connections are left by uploads whose agent goes away.
@@ -607,7 +616,7 @@ func TestE11UploadGone(t *testing.T) {
 			go func() {
 				<-read
 				cancel()
-				to.Close()
+				to.CloseWithError(io.ErrClosedPipe) // no end of the body
 			}()
 			if resp, err := w.client.Do(req); err == nil {
 				resp.Body.Close()
