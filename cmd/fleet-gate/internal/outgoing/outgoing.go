@@ -29,6 +29,9 @@ const (
 	// keep is how long an answer is used again, keepFailed a failure, so that nobody can make a storm of questions.
 	keep, keepFailed = 30 * time.Second, 2 * time.Second
 	maxKept          = 4096
+
+	// keepOwn is how long it is believed whether an address is one of this machine's, which come and go.
+	keepOwn = time.Second
 )
 
 // Dialer connects to hosts.
@@ -62,7 +65,7 @@ type Options struct {
 
 // New makes a dialer.
 func New(j *judge.Judge, o Options) *Dialer {
-	d := &Dialer{judge: j, local: isLocal}
+	d := &Dialer{judge: j, local: remembered(isLocal)}
 	d.Configure(o)
 	return d
 }

@@ -2,6 +2,8 @@ package outgoing
 
 import (
 	"net/netip"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,13 +28,34 @@ func (d *Dialer) own(host string, a netip.Addr, port uint16) *judge.Refusal {
 	return nil
 }
 
+// remembered asks once a second for an address, to which thousands of connections may go in that time.
+func remembered(ask func(netip.Addr) bool) func(netip.Addr) bool {
+	var mu sync.Mutex
+	var began time.Time
+	known := map[netip.Addr]bool{}
+	return func(a netip.Addr) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); now.Sub(began) > keepOwn || len(known) >= maxKept {
+			clear(known)
+			began = now
+		}
+		local, ok := known[a]
+		if !ok {
+			local = ask(a)
+			known[a] = local
+		}
+		return local
+	}
+}
+
 // Addresses of no machine, RFC 5737 and RFC 3849, by which a kernel is known that binds any address
 // (net.ipv4.ip_nonlocal_bind).
 var nobody4, nobody6 = netip.MustParseAddr("198.51.100.77"), netip.MustParseAddr("2001:db8::77")
 
 // isLocal tells whether the kernel keeps packets to a on this machine: it would send them from the same address, or lets
-// a socket have it. It is asked each time, since addresses come and go, and needs no netlink; nothing is sent. Where
-// there is no socket to ask with, every address may be one.
+// a socket have it. Asking needs no netlink, and nothing is sent. Where there is no socket to ask with, every address may
+// be one.
 func isLocal(a netip.Addr) bool {
 	family, nobody := unix.AF_INET, nobody4
 	if !a.Is4() {
