@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"fleet/cmd/fleet-gate/internal/hello"
 	"fleet/schemas/policy"
 )
 
@@ -333,4 +334,50 @@ func TestE17InspectedPaths(t *testing.T) {
 			}
 		}
 	})
+}
+
+// EGR-D7: a ClientHello that may hide another one is refused, whatever name it shows.
+func TestD7Hidden(t *testing.T) {
+	g := start(t)
+	s := &session{p: g.px}
+	q := policy.Request{Kind: policy.KindConnect, Host: "tls.test", Port: uint16(portOf(g.tls.Listener.Addr()))}
+	if _, _, r := s.checkHello(hello.Hello{Name: "tls.test"}, nil, q); r != nil {
+		t.Errorf("a plain one: %v", r)
+	}
+	if _, _, r := s.checkHello(hello.Hello{Name: "tls.test", Hidden: true}, nil, q); r == nil || r.Reason != "hidden-name" {
+		t.Errorf("got %v", r)
+	}
+}
+
+// EGR-E26: a tunnel that nobody looks into ends when rules for methods or paths come; one to another host goes on.
+func TestE26RulesForPathsCome(t *testing.T) {
+	g := inspect(t)
+	for i := range g.policy.Allow {
+		g.policy.Allow[i].Paths = nil
+	}
+	g.apply()
+	open := func(host string) *tls.Conn {
+		c, _, _ := g.tunnel(g.at(host))
+		conn := tls.Client(c, &tls.Config{ServerName: host, RootCAs: g.hosts.pool})
+		if err := conn.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	one, other := open("new.test"), open("old.test")
+	for i := range g.policy.Allow {
+		if g.policy.Allow[i].Host == "new.test" {
+			g.policy.Allow[i].Paths = []string{"/v1/*"}
+		}
+	}
+	began := time.Now()
+	g.apply()
+	if _, err := one.Read(make([]byte, 1)); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("goes on: %v", err)
+	}
+	g.handler = echoes
+	fmt.Fprint(other, "GET /x HTTP/1.1\r\nHost: old.test\r\nConnection: close\r\n\r\n")
+	if b, err := io.ReadAll(other); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200 ") {
+		t.Errorf("the other one: %q, %v", b, err)
+	}
 }
