@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fleet/cmd/fleet-gate/internal/worker"
 )
 
 const (
@@ -51,6 +53,7 @@ type Result struct {
 type Tunnel struct {
 	client, server *net.TCPConn
 	up, down       atomic.Int64
+	ended          atomic.Int32 // directions
 	idle           time.Duration
 	take           func(n int) int // nil where bytes up have no limit
 
@@ -82,10 +85,10 @@ func (t *Tunnel) Run(head []byte) Result {
 	}
 	var other sync.WaitGroup
 	other.Add(1)
-	go func() {
+	worker.Go(func() {
 		defer other.Done()
 		t.oneWay(t.client, t.server, &t.down, nil)
-	}()
+	})
 	t.oneWay(t.server, t.client, &t.up, t.take)
 	other.Wait()
 	t.stop(Closed)
@@ -127,6 +130,9 @@ func (t *Tunnel) oneWay(dst, src *net.TCPConn, n *atomic.Int64, take func(int) i
 	if err := copyAll(dst, src, n, take); err != nil {
 		t.fail(err)
 		return
+	}
+	if t.ended.Add(1) == 2 {
+		return // and both connections are closed
 	}
 	// The other side of a connection that is gone already sees its end anyhow.
 	_ = dst.CloseWrite()
