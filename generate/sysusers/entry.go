@@ -39,6 +39,9 @@ type Folder struct {
 	User, Group string // "root" where empty
 }
 
+// File is a small file of root's that everybody may read.
+type File struct{ Path, Text string }
+
 // Users returns the text of a sysusers.d file.
 func Users(head string, groups []Group, users []User) (string, error) {
 	w := &writer{}
@@ -61,7 +64,7 @@ func Users(head string, groups []Group, users []User) (string, error) {
 }
 
 // Folders returns the text of a tmpfiles.d file.
-func Folders(head string, folders []Folder) (string, error) {
+func Folders(head string, folders []Folder, files ...File) (string, error) {
 	w := &writer{}
 	w.comment(head)
 	for _, f := range folders {
@@ -77,6 +80,10 @@ func Folders(head string, folders []Folder) (string, error) {
 			w.check(fmt.Errorf("folder %s: mode %#o must have no special bit and not be writable for all", f.Path, f.Mode))
 		}
 		w.printf("d %s %04o %s %s -\n", f.Path, f.Mode, user, group)
+	}
+	for _, f := range files {
+		w.check(checkFile(f))
+		w.printf("f+ %s 0644 root root - %s\n", f.Path, strings.ReplaceAll(f.Text, "\n", `\n`))
 	}
 	return w.done()
 }
@@ -111,6 +118,20 @@ func checkName(s string) error {
 func checkID(n int) error {
 	if n < 1 || n >= 1<<32-1 || n == 65534 || n == 65535 {
 		return fmt.Errorf("number %d must be a user's", n)
+	}
+	return nil
+}
+
+var (
+	// filePathRe allows the @ of a journal's configuration besides.
+	filePathRe = regexp.MustCompile(`^(/[A-Za-z0-9_][A-Za-z0-9_.@-]*)+$`)
+	// fileTextRe has no sign that tmpfiles.d(5) would read as something else.
+	fileTextRe = regexp.MustCompile(`^[A-Za-z0-9=\[\]\n]*$`)
+)
+
+func checkFile(f File) error {
+	if !filePathRe.MatchString(f.Path) || !fileTextRe.MatchString(f.Text) {
+		return fmt.Errorf("file %q with %q must match %s and %s", f.Path, f.Text, filePathRe, fileTextRe)
 	}
 	return nil
 }
