@@ -12,6 +12,7 @@ import (
 
 	"fleet/activate/agents"
 	"fleet/activate/drift"
+	"fleet/activate/gates"
 	"fleet/activate/profile"
 	"fleet/activate/systemd"
 	"fleet/activate/unitfile"
@@ -34,11 +35,13 @@ func Take(ctx context.Context, c agents.Control, known []status.Drift) (*status.
 	if err := generation(ctx, c, s); err != nil {
 		return nil, err
 	}
+	out := ways(ctx, c, loaded)
 	for _, a := range c.Manifest.Agents {
 		one, err := takeAgent(ctx, c, a, running)
 		if err != nil {
 			return nil, err
 		}
+		out[a.Key].to(&one)
 		s.Agents = append(s.Agents, one)
 	}
 	if s.Drift = known; known == nil {
@@ -111,7 +114,7 @@ func healthy(s *status.Status) bool {
 func unitReasons(m *manifest.Manifest, loaded map[string]systemd.Unit) []string {
 	own := map[string]bool{}
 	for _, a := range m.Agents {
-		own[a.Unit] = true
+		own[a.Unit], own[gates.Socket(m.Project, a.Key)], own[gates.Service(m.Project, a.Key)] = true, true, true
 	}
 	must := map[string]bool{}
 	for _, name := range []string{".target", "-firewall.service", "-watchdog.timer"} {

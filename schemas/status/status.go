@@ -81,10 +81,39 @@ type Agent struct {
 	Reason   string    `json:"reason,omitempty"` // why it is in this state, where that is not plain
 	Session  *Session  `json:"session,omitempty"`
 	LastBeat time.Time `json:"lastBeat,omitzero"`
+	Gate     *Gate     `json:"gate,omitempty"`   // nil where it has none
+	Egress   *Egress   `json:"egress,omitempty"` // nil where it is not known
 	Memory   *Memory   `json:"memory,omitempty"`
 	Next     time.Time `json:"next,omitzero"` // begin of the next session
 	Healthy  bool      `json:"healthy"`
 	Detail   *Detail   `json:"detail,omitempty"` // only where one agent was asked for
+}
+
+// States of a gate.
+const (
+	GateActive = "active" // it runs
+	GateIdle   = "idle"   // it starts with the next connection
+	GateFailed = "failed" // its sockets or its service do not work: the agent reaches nothing
+	GateCut    = "cut"    // the operator has cut the agent off
+	GateBypass = "bypass" // it lets through what no rule allows
+)
+
+// Gate is the agent's way out.
+type Gate struct {
+	State   string `json:"state"`
+	Mode    string `json:"mode,omitempty"`    // of its policy, where it runs: enforce, report or off
+	Reason  string `json:"reason,omitempty"`  // why it is cut off, bypassed or failed
+	Seconds int64  `json:"seconds,omitempty"` // that a bypass still lasts
+	Open    int64  `json:"open,omitempty"`    // connections of the agent
+	Stale   bool   `json:"stale,omitempty"`   // its policy is not the generation's
+	Error   string `json:"error,omitempty"`   // why what it read last is not in force
+}
+
+// Egress are the gate's decisions of the last 24 hours.
+type Egress struct {
+	Allowed int64 `json:"allowed"`
+	Denied  int64 `json:"denied"`
+	Would   int64 `json:"would,omitempty"` // of those allowed, by mode report or a bypass alone
 }
 
 // Session is the session in progress, which has no end, or the last one.

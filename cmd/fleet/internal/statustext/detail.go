@@ -31,6 +31,8 @@ func (v View) Detail(s *status.Status, a status.Agent) string {
 	add("harness", plaintext.Line(d.Harness))
 	add("on change", plaintext.Line(d.OnChange))
 	add("last beat", ago(v.Now, a.LastBeat))
+	add("gate", gateDetail(a.Gate))
+	add("egress", egressDetail(a.Egress))
 	add("memory", memory(a.Memory))
 	add("git", gitIdentity(d.Git))
 	add("signing", plaintext.Line(d.Git.PublicKey))

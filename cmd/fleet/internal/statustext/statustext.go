@@ -61,10 +61,10 @@ func (v View) project(s *status.Status) string {
 func shortID(id string) string { return plaintext.Line(id[:min(8, len(id))]) }
 
 func (v View) agents(s *status.Status) *table.Table {
-	t := &table.Table{Columns: []table.Column{{Title: "AGENT"}, {Title: "STATE"}, {Title: "SESSION", Rank: 1}, {Title: "LAST BEAT", Rank: 2}, {Title: "MEMORY", Rank: 4}, {Title: "NEXT", Rank: 3}}}
+	t := &table.Table{Columns: []table.Column{{Title: "AGENT"}, {Title: "STATE"}, {Title: "SESSION", Rank: 1}, {Title: "LAST BEAT", Rank: 3}, {Title: "GATE", Rank: 2}, {Title: "EGRESS 24h", Rank: 4}, {Title: "MEMORY", Rank: 6}, {Title: "NEXT", Rank: 5}}}
 	for _, a := range s.Agents {
-		row := table.Cells(plaintext.Line(a.Key), plaintext.Line(a.State), v.session(a.Session), v.beat(a), memory(a.Memory), in(v.Now, a.Next))
-		row[1].Color = stateColor(a)
+		row := table.Cells(plaintext.Line(a.Key), plaintext.Line(a.State), v.session(a.Session), v.beat(a), gate(a.Gate), egress(a.Egress), memory(a.Memory), in(v.Now, a.Next))
+		row[1].Color, row[4].Color = stateColor(a), gateColor(a.Gate)
 		t.Rows = append(t.Rows, row)
 	}
 	return t
