@@ -20,8 +20,8 @@ import (
 	"fleet/schemas/manifest"
 )
 
-// Uninstall stops everything of a project and takes all of it away from the host but its users and their homes, which
-// go only with purge. It wants the project's lock held. A second run finishes what a killed one began.
+// Uninstall stops everything of a project and takes all of it away from the host but its users, their homes and the
+// records of the gates, which go only with purge. It wants the project's lock held. A second run finishes what a killed one began.
 func Uninstall(ctx context.Context, h Host, purge bool) error {
 	p := profile.New(h.Layout, h.Effects)
 	manifests, err := everManifests(p)
@@ -32,6 +32,9 @@ func Uninstall(ctx context.Context, h Host, purge bool) error {
 		return err
 	}
 	if err := disarmAll(ctx, h, p); err != nil {
+		return err
+	}
+	if err := endRecords(ctx, h, p.Project, purge); err != nil {
 		return err
 	}
 	if purge {
