@@ -52,10 +52,10 @@ func serve(client *net.TCPConn) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		io.Copy(client, server)
-		client.CloseWrite()
+		_, _ = io.Copy(client, server)
+		_ = client.CloseWrite()
 	})
-	io.Copy(server, client)
-	server.CloseWrite()
+	_, _ = io.Copy(server, client)
+	_ = server.CloseWrite()
 	wg.Wait()
 }
