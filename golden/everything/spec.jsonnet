@@ -8,8 +8,27 @@
   retention: { generations: 5, transcripts: '7d', jobs: '14d' },
   activation: { health: '15s', deadman: '3m', job: '45s' },
   uids: { from: 80000, to: 80999 },
+  egress: {
+    mode: 'report',
+    allow: [
+      'example.com',
+      'example.org:8443',
+      '*.example.net',
+      { host: 'api.example.com', methods: ['GET', 'POST'], paths: ['/v1/*', '/health'], note: 'the shop' },
+      { host: 'db.example.com', ports: [5432, 5433], protocol: 'raw', private: true },
+      { host: '10.20.30.40', ports: [8080], protocol: 'http' },
+      { host: 'uploads.example.com', limits: { requestsPerDay: 1000, bytesUpPerDay: '100M' } },
+      { host: 'public.example.com', private: false },
+    ],
+    deny: ['ads.example.net', { host: 'api.example.com', ports: [443], methods: ['POST'], paths: ['/v1/admin/*'], note: 'people only' }],
+    private: true,
+    dns: '10.0.0.2:5353',
+    upstream: 'http://proxy.example.com:3128',
+    upstreamResolves: true,
+  },
   harnesses: {
     shell: {
+      egress: ['models.example.com'],
       program: 'bash',
       install: 'apt-get install bash',
       interactive: ['bash', '-c', '{{prompt}}'],
@@ -43,6 +62,7 @@
       prompt: 'echo "{{agent.name}} works for {{project}}"',
       instructions: ['Be brief.', { text: 'Be kind.\n' }, { file: 'house-rules.md' }],
       env: { LANGUAGE: 'en', QUOTES: 'a "b" \'c\' \\ $d %e' },
+      egress: { mode: 'enforce', allow: ['registry.example.com'], deny: ['example.org'] },
       isolation: 'user',
       localPorts: { from: 21000, to: 21099 },
       limits: {

@@ -10,6 +10,7 @@ local all = std.join(' ', nasty);
   version: 'fleet/v1',
   project: 'hostile',
   description: all,
+  egress: { allow: [{ host: 'example.com', note: all }] },
   agents: {
     target: {
       harness: 'demo',

@@ -2,9 +2,13 @@
 local fleet = import 'fleet.libsonnet';
 fleet.new('walls') {
   defaults: { harness: 'demo' },
+  egress: { allow: ['example.com'] },
   agents: {
     inside: fleet.agent { isolation: 'namespace' },
     beside: fleet.agent { isolation: 'user', localPorts: { from: 20000, to: 20009 } },
-    narrow: fleet.agent { isolation: 'user' },
+    narrow: fleet.agent {
+      isolation: 'user',
+      egress: { allow: [{ host: '192.168.7.7', ports: [5432], protocol: 'raw', private: true }] },
+    },
   },
 }
