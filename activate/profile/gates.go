@@ -17,4 +17,6 @@ func (l Layout) GateControl(agent string) string {
 }
 
 // GateState is the folder of an agent's gate: its user's, to be read through safefile.
-func (l Layout) GateState(agent string) string { return filepath.Join(l.State(), "egress", "gate", agent) }
+func (l Layout) GateState(agent string) string {
+	return filepath.Join(l.State(), "egress", "gate", agent)
+}

@@ -12,6 +12,8 @@ func main() {
 			command, args = runCA, args[1:]
 		case "reload":
 			command, args = runReload, args[1:]
+		case "look":
+			command, args = lookAround, args[1:]
 		}
 	}
 	os.Exit(command(args, os.Stderr))

@@ -30,6 +30,7 @@ type Watchdog struct {
 	Every        time.Duration
 	StalledRuns  int // consecutive runs with an unchanged heartbeat that make a stall: stalledAfter over every, at least 1
 	AlertAfter   int // consecutive failures
+	DeniedAlert  int // denials of one agent between two runs; 0 is never
 	HeartbeatURL string
 }
 

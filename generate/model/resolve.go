@@ -99,7 +99,10 @@ func (r *resolver) watchdog(w fleet.Watchdog) Watchdog {
 	if every > 0 {
 		runs = max(1, int((stalled+every-1)/every))
 	}
-	return Watchdog{Every: every, StalledRuns: runs, AlertAfter: w.FailuresBeforeAlert, HeartbeatURL: w.HeartbeatURL}
+	return Watchdog{
+		Every: every, StalledRuns: runs, AlertAfter: w.FailuresBeforeAlert, DeniedAlert: w.DeniedBeforeAlert,
+		HeartbeatURL: w.HeartbeatURL,
+	}
 }
 
 func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {

@@ -147,7 +147,7 @@ func TestRefusesWhatAScriptCannotHold(t *testing.T) {
 	} {
 		m := sample()
 		c.change(&m.Agents[0])
-		_, err := artifacttest.Files(Render, m, artifact.NewTree())
+		_, err := artifacttest.Files(Render, m, withGate(t))
 		var refused *report.Err
 		if !errors.As(err, &refused) || refused.Report.Entries[0].Path != c.path {
 			t.Errorf("%s: got %v", name, err)
@@ -190,7 +190,7 @@ func FuzzHeader(f *testing.F) {
 		a.Harness.Interactive[1], a.Harness.Program, a.Harness.Instructions, a.Harness.SettingsDir = arg, arg, home, ""
 		a.Harness.Home = map[string]string{home: script}
 		a.Hooks = map[string]model.Hook{"before": {Script: script}}
-		files, err := artifacttest.Files(Render, m, artifact.NewTree())
+		files, err := artifacttest.Files(Render, m, withGate(t))
 		if err != nil {
 			return
 		}
@@ -202,7 +202,7 @@ func FuzzHeader(f *testing.F) {
 					t.Errorf("%q", got)
 				}
 			case "libexec/watchdog":
-				if got := assignments(t, split(t, file, watchdogBody+watchdogAgent+watchdogProject)); got["heartbeat_url"] != url {
+				if got := assignments(t, split(t, file, watchdogBody+watchdogAgent+watchdogGate+watchdogProject)); got["heartbeat_url"] != url {
 					t.Errorf("%q", got)
 				}
 			}

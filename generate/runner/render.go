@@ -1,12 +1,16 @@
 package runner
 
 import (
+	"fmt"
 	"slices"
 
 	"fleet/generate/artifact"
 	"fleet/generate/model"
 	"fleet/schemas/report"
 )
+
+// gateProgram tells the watchdog of gates.
+const gateProgram = "libexec/fleet-gate"
 
 // Render returns for each enabled agent K agents/K/run, agents/K/jobs/NAME for its schedules, agents/K/hooks/NAME,
 // agents/K/home/home-N for files that its harness wants in the home, and agents/K/tmux.conf; and for all of them
@@ -15,7 +19,11 @@ import (
 // A value that cannot be written safely is an error, a *report.Err with its path in the spec.
 func Render(m *model.Fleet, t *artifact.Tree) error {
 	var faults report.Report
-	if err := t.Add(slices.Concat(tools, []artifact.File{demoScript, watchdog(m, &faults)})...); err != nil {
+	gate, ok := t.Entry(gateProgram)
+	if !ok {
+		return fmt.Errorf("no artifact %q for the watchdog to ask", gateProgram)
+	}
+	if err := t.Add(slices.Concat(tools, []artifact.File{demoScript, watchdog(m, gate.StorePath(), &faults)})...); err != nil {
 		return err
 	}
 	for i := range m.Agents {

@@ -32,7 +32,7 @@ func one(mode string, change ...func(*model.Agent)) *model.Fleet {
 	}
 	return &model.Fleet{
 		Project: "demo", Agents: []model.Agent{a}, Retention: model.Retention{Transcripts: time.Hour, Jobs: time.Hour},
-		Watchdog: model.Watchdog{StalledRuns: 2, AlertAfter: 2}, Operators: "root",
+		Watchdog: model.Watchdog{StalledRuns: 2, AlertAfter: 2, DeniedAlert: 50}, Operators: "root",
 	}
 }
 

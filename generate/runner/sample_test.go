@@ -16,7 +16,7 @@ func sample() *model.Fleet {
 	return &model.Fleet{
 		Project:   "demo",
 		Operators: "fleet-operators",
-		Watchdog:  model.Watchdog{Every: 5 * time.Minute, StalledRuns: 6, AlertAfter: 3, HeartbeatURL: "https://ping.example.com/'x'"},
+		Watchdog:  model.Watchdog{Every: 5 * time.Minute, StalledRuns: 6, AlertAfter: 3, DeniedAlert: 50, HeartbeatURL: "https://ping.example.com/'x'"},
 		Retention: model.Retention{Transcripts: 30 * 24 * time.Hour, Jobs: 7 * 24 * time.Hour},
 		Agents: []model.Agent{
 			{
@@ -50,9 +50,25 @@ func sample() *model.Fleet {
 	}
 }
 
-func render(t testing.TB, m *model.Fleet) *artifact.Tree {
+// fakeGate tells what stands in fake/look, or that all gates are idle.
+const fakeGate = `#!/bin/sh
+[ "$1" = look ] || exit 2
+shift 3
+cat "$FAKE/look" 2>/dev/null || printf '%s idle 0 0 0 0 0 - - 0\n' "$@"
+`
+
+func withGate(t testing.TB) *artifact.Tree {
 	t.Helper()
 	tree := artifact.NewTree()
+	if err := tree.Add(artifact.Script(gateProgram, fakeGate)); err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func render(t testing.TB, m *model.Fleet) *artifact.Tree {
+	t.Helper()
+	tree := withGate(t)
 	if err := Render(m, tree); err != nil {
 		t.Fatal(err)
 	}

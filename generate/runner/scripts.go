@@ -9,12 +9,14 @@ import (
 //go:embed script/run.sh
 var runBody string
 
-// The watchdog's body is in parts: what all of it uses, what looks at one agent, and what looks at the project.
+// The watchdog's body is in parts: what all of it uses, what looks at one agent, at its gate, and what looks at the project.
 var (
 	//go:embed script/watchdog.sh
 	watchdogBody string
 	//go:embed script/watchdog-agent.sh
 	watchdogAgent string
+	//go:embed script/watchdog-gate.sh
+	watchdogGate string
 	//go:embed script/watchdog-project.sh
 	watchdogProject string
 )

@@ -8,8 +8,8 @@ import (
 	"fleet/schemas/report"
 )
 
-// watchdog makes the script that a timer runs as root.
-func watchdog(m *model.Fleet, faults *report.Report) artifact.File {
+// watchdog makes the script that a timer runs as root. gate is the gate's program in the store.
+func watchdog(m *model.Fleet, gate string, faults *report.Report) artifact.File {
 	h := newHeader("watchdog", faults)
 	h.set("project", "project", m.Project)
 	h.set("project", "run", m.RunDir())
@@ -20,11 +20,13 @@ func watchdog(m *model.Fleet, faults *report.Report) artifact.File {
 	h.set("operators", "operators", m.Operators)
 	h.number("stalled_runs", m.Watchdog.StalledRuns)
 	h.number("alert_after", m.Watchdog.AlertAfter)
+	h.number("denied_alert", m.Watchdog.DeniedAlert)
+	h.set("project", "gate", gate)
 	h.set("heartbeatUrl", "heartbeat_url", m.Watchdog.HeartbeatURL)
 	enabled, disabled := rows(m)
 	h.table("agents", "agents", enabled)
 	h.table("agents", "disabled", disabled)
-	return h.script("libexec/watchdog", watchdogBody+watchdogAgent+watchdogProject)
+	return h.script("libexec/watchdog", watchdogBody+watchdogAgent+watchdogGate+watchdogProject)
 }
 
 // rows are key, unit, user and, of those that run, the limit of their disk in bytes, 0 for none.

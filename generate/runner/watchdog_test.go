@@ -25,6 +25,17 @@ var fakes = map[string]string{
 	"systemctl": `#!/bin/sh
 last() { shift $(($# - 1)); echo "$1"; }
 unit=$(last "$@")
+case "$*" in
+*--value*) # of a gate: its socket listens, its service does not run
+	for unit; do
+		case $unit in
+		*.socket) cat "$FAKE/$unit" 2>/dev/null || echo active && echo ;;
+		*-gate.service) cat "$FAKE/$unit" 2>/dev/null || echo inactive ;;
+		esac
+	done
+	exit
+	;;
+esac
 case $1 in
 show) cat "$FAKE/$unit" 2>/dev/null || printf 'ActiveState=active\nResult=success\nMainPID=1\nNRestarts=0\nInvocationID=aa\n' ;;
 is-active) [ ! -e "$FAKE/$unit.dead" ] ;;

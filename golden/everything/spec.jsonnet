@@ -4,7 +4,7 @@
   project: 'full',
   description: 'Every key is set',
   operators: { group: 'full-ops' },
-  watchdog: { every: '2m', stalledAfter: '20m', failuresBeforeAlert: 2, heartbeatUrl: 'https://ping.example.com/full' },
+  watchdog: { every: '2m', stalledAfter: '20m', failuresBeforeAlert: 2, deniedBeforeAlert: 200, heartbeatUrl: 'https://ping.example.com/full' },
   retention: { generations: 5, transcripts: '7d', jobs: '14d' },
   activation: { health: '15s', deadman: '3m', job: '45s' },
   uids: { from: 80000, to: 80999 },

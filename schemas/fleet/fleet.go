@@ -189,6 +189,7 @@ type Watchdog struct {
 	Every               Duration `json:"every"`
 	StalledAfter        Duration `json:"stalledAfter"`
 	FailuresBeforeAlert int      `json:"failuresBeforeAlert"`
+	DeniedBeforeAlert   int      `json:"deniedBeforeAlert"`
 	HeartbeatURL        string   `json:"heartbeatUrl,omitempty"`
 }
 

@@ -10,7 +10,7 @@ describe() {
 		session_json=",\"session\":{\"n\":$number,\"kind\":\"session\",\"start\":\"$(seconds "$began")\"}"
 	fi
 	agents_json="$agents_json${agents_json:+,}
-    {\"key\":\"$key\",\"user\":\"$user\",\"unit\":\"$unit\",\"state\":\"$condition\"$reason_json$session_json$beat_json,
+    {\"key\":\"$key\",\"user\":\"$user\",\"unit\":\"$unit\",\"state\":\"$condition\"$reason_json$session_json$beat_json$gate_json,
      \"healthy\":$fit}"
 }
 
@@ -114,13 +114,14 @@ if switching; then
 	say 6 'a switch is in progress: nothing is looked at'
 	exit 0
 fi
+survey
 while read -r key unit user limit; do
-	[ -z "$key" ] || { look && describe; }
+	[ -z "$key" ] || { look && door && describe; }
 done <<END
 $agents
 END
 while read -r key unit user; do
-	own=/nonexistent condition=disabled reason='' fit=true beat=0
+	own=/nonexistent condition=disabled reason='' fit=true beat=0 gate_json=''
 	[ -z "$key" ] || describe
 done <<END
 $disabled

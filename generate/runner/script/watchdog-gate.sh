@@ -1,0 +1,97 @@
+
+# What the gates' program tells of all gates, words and numbers alone: see `fleet-gate look`.
+survey() {
+	# shellcheck disable=SC2046 # keys are words
+	told=$(timeout 30 "$gate" look "$run" "$state" $(printf '%s\n' "$agents" | awk '{ print $1 }') 2>/dev/null)
+}
+
+# words KEY: what was told of one.
+words() {
+	way=unknown allowed=0 denied=0 would=0 total=0 open=0 mode=- policy=- bypass=0
+	while read -r name a b c d e f g h i; do
+		[ "$name" = "$1" ] || continue
+		way=$a allowed=$b denied=$c would=$d total=$e open=$f mode=${g:--} policy=${h:--} bypass=$i
+	done <<-END
+		$told
+	END
+	for value in "$allowed" "$denied" "$would" "$total" "$open" "$bypass"; do
+		digits "$value" || allowed=0 denied=0 would=0 total=0 open=0 bypass=0
+	done
+}
+
+# A socket or a service that failed is not started again by systemd; sockets that a person stopped stay so.
+doors() {
+	socket=fleet-$project-$key-gate.socket service=fleet-$project-$key-gate.service
+	states=$(systemctl show -p ActiveState --value -- "$socket" "$service" | tr -s '\n' ' ')
+	case $states in
+	failed* | *' failed'*)
+		bad "$key.gate" "the gate of agent $key has failed: starting it again"
+		if ! switching; then
+			timeout 60 systemctl reset-failed -- "$socket" "$service"
+			timeout 60 systemctl start -- "$socket"
+		fi
+		door=failed
+		;;
+	active*) good "$key.gate" "the gate of agent $key" ;;
+	*) door=failed why="the sockets of its gate are stopped" ;;
+	esac
+}
+
+# A gate that runs must have the generation's policy in force.
+current() {
+	[ "$policy" != - ] || return 0
+	wanted=$(sha256sum -- "$run/active/agents/$key/policy.json" 2>/dev/null)
+	wanted=${wanted%% *}
+	if [ -z "$wanted" ] || [ "$policy" = "$wanted" ]; then
+		good "$key.policy" "the gate of agent $key has its policy"
+		return
+	fi
+	bad "$key.policy" "the gate of agent $key has another policy than the generation: reloading it"
+	switching || timeout 60 systemctl reload -- "$service" 2>/dev/null
+	stale=true why='its gate has another policy than the generation'
+}
+
+# Denials since the last run, by the gate's own count, which it begins anew when its state is lost.
+burst() {
+	stored "$key.denials" && before=$value
+	[ -f "$notes/$key.denials" ] || before=$total
+	store "$key.denials" "$total"
+	new=$((total - before))
+	if [ "$denied_alert" -gt 0 ] && [ "$new" -ge "$denied_alert" ]; then
+		[ -e "$notes/$key.burst.told" ] ||
+			say 3 "ALERT: agent $key was denied $new requests since the last look; sudo fleet egress log $key --denied shows them"
+		store "$key.burst.told" "$now"
+		why="$new requests were denied since the last look"
+	else
+		good "$key.burst" "agent $key is denied less"
+	fi
+}
+
+# The agent's way out: mends what can be mended, and adds it to status.json. A cut is a person's doing, and not healthy.
+door() {
+	door=idle why='' stale=false gate_json=''
+	words "$key"
+	doors
+	current
+	burst
+	if [ "$door" = failed ]; then
+		:
+	elif [ -e "$state/egress/cut/$key" ]; then
+		door=cut why='it is cut off; fleet egress restore lets it go on'
+	elif [ "$bypass" -gt 0 ]; then
+		door=bypass
+	else
+		case $way in
+		active) door=active ;;
+		silent) door=failed why='its gate does not answer' ;;
+		esac
+	fi
+	[ "$door" != failed ] || why=${why:-its gate has failed}
+	[ "$door" != bypass ] || gate_json=",\"seconds\":$bypass"
+	[ "$mode" = - ] || gate_json="$gate_json,\"mode\":\"$mode\""
+	[ "$open" -eq 0 ] || gate_json="$gate_json,\"open\":$open"
+	[ "$stale" = false ] || gate_json="$gate_json,\"stale\":true"
+	gate_json=",\"gate\":{\"state\":\"$door\"$gate_json},\"egress\":{\"allowed\":$allowed,\"denied\":$denied,\"would\":$would}"
+	[ -n "$why" ] || return 0
+	reason=${reason:+$reason; }$why fit=false healthy=false
+}
