@@ -5,9 +5,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +13,6 @@ import (
 	"fleet/activate/machine"
 	"fleet/activate/machine/machinetest"
 	"fleet/cmd/fleet/internal/anthropicstub"
-	"fleet/generate/spec"
-	"fleet/schemas/fleet"
 	"fleet/schemas/session"
 )
 
@@ -32,45 +27,6 @@ const claudeSpec = `{ agents: {
   b: self.a + { mode: 'headless', prompt: 'Say something.' },
   c: self.a + { prompt: 'limit: %d', env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:8123', CLAUDE_CODE_OAUTH_TOKEN: '` + testKey + `' } },
 } }`
-
-// claude returns the folder with Claude Code as the built-in harness installs it, fetched once for all tests of this user.
-func claude(t *testing.T) (version, dir string) {
-	t.Helper()
-	h := builtin(t, "claude-code")
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir = filepath.Join(cache, "fleet-test", "claude-code-"+h.Version)
-	if _, err := os.Stat(dir + "/claude"); err == nil {
-		return h.Version, dir
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	// In a mount namespace, with a layer over /usr/local: the host that runs the tests stays as it is.
-	script := `mount -t tmpfs none /mnt && mkdir /mnt/upper /mnt/work && ` +
-		`mount -t overlay -o lowerdir=/usr/local,upperdir=/mnt/upper,workdir=/mnt/work none /usr/local && ` +
-		`sh -c "$1" && cp "$(readlink /usr/local/bin/claude)" "$2/claude.new" && mv "$2/claude.new" "$2/claude"`
-	out, err := exec.Command("unshare", "--mount", "sh", "-euc", script, "sh", h.Install, dir).CombinedOutput()
-	if err != nil {
-		t.Fatalf("install Claude Code %s: %v\n%s", h.Version, err, out)
-	}
-	return h.Version, dir
-}
-
-func builtin(t *testing.T, name string) fleet.Harness {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "fleet.jsonnet"), []byte(Spec()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	loaded, err := spec.Load(t.Context(), spec.Options{Dir: dir, File: "fleet.jsonnet"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return loaded.Fleet.Harnesses[name]
-}
 
 // standIn starts the stand-in for the Messages API inside the network namespace of an agent, which has nothing else.
 func (h *Host) standIn(key string) {
@@ -112,7 +68,7 @@ func (h *Host) record(key string, n int) session.Record {
 // tool, reads its managed settings and instructions, and its Stop hook ends the session.
 func TestClaudeCode(t *testing.T) {
 	t.Parallel()
-	version, dir := claude(t)
+	version, dir := ClaudeCode(t)
 	place := "/usr/local/lib/claude-code-" + version
 	h := New(t, machinetest.Options{BuildTags: "machine", Options: machine.Options{Binds: []machine.Bind{{Outside: dir, Inside: place}}}})
 	h.MustRun("ln", "-s", place+"/claude", "/usr/local/bin/claude")

@@ -22,19 +22,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Host is a host with pages of its own, by HTTP and HTTPS.
+type Host struct {
+	Name    string
+	Handler http.Handler
+}
+
 // Main serves where the program was started as the origins of a machine, and never returns then.
-func Main() {
+func Main(hosts ...Host) {
 	if filepath.Base(os.Args[0]) != program {
 		return
 	}
-	fmt.Fprintln(os.Stderr, serve())
+	fmt.Fprintln(os.Stderr, serve(hosts))
 	os.Exit(1)
 }
 
 // namesFile keeps what Names set over a boot.
 const namesFile = dir + "/names.json"
 
-func serve() error {
+func serve(hosts []Host) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -49,12 +55,12 @@ func serve() error {
 			return err
 		}
 	}
-	host := server{book: b, host: true, tls: ca.config()}
+	host := server{book: b, host: true, tls: ca.config(), hosts: hosts}
 	if err := host.web(HTTP, HTTPS); err != nil {
 		return fmt.Errorf("services of the host: %w", err)
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- away(server{book: b, tls: ca.config()}, z) }()
+	go func() { failed <- away(server{book: b, tls: ca.config(), hosts: hosts}, z) }()
 	if err := <-failed; err != nil {
 		return err
 	}
@@ -102,9 +108,10 @@ const way = `
 
 // server is what listens in one of the two namespaces.
 type server struct {
-	book *book
-	host bool
-	tls  *tls.Config
+	book  *book
+	host  bool
+	tls   *tls.Config
+	hosts []Host
 }
 
 // listen takes connections, notes them and gives them to each; it closes them.
@@ -166,7 +173,7 @@ func (s server) web(plain, secure int) error {
 		if err != nil {
 			return err
 		}
-		w := &http.Server{Handler: s.book.web(), TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)}
+		w := &http.Server{Handler: s.book.web(s.hosts), TLSConfig: config, ErrorLog: log.New(io.Discard, "", 0)}
 		go func() {
 			if config == nil {
 				log.Print(w.Serve(notedListener{l, s}))

@@ -23,8 +23,8 @@ import (
 //	/to?url=     a redirect to there
 //	/ws          a WebSocket that echoes
 //
-// All other paths are as /.
-func (b *book) web() http.Handler {
+// All other paths are as /, and hosts have pages of their own.
+func (b *book) web(hosts []Host) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "origin %s %s %s\n", r.Host, r.Method, r.URL.Path)
@@ -47,6 +47,10 @@ func (b *book) web() http.Handler {
 		http.Redirect(w, r, r.URL.Query().Get("url"), http.StatusTemporaryRedirect)
 	})
 	mux.Handle("/ws", websocket.Server{Handler: func(c *websocket.Conn) { _, _ = io.Copy(c, c) }})
+	own := map[string]http.Handler{}
+	for _, h := range hosts {
+		own[h.Name] = h.Handler
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := Request{
 			Host: strings.ToLower(r.Host), Method: r.Method, Path: r.RequestURI, Protocol: r.Proto, TLS: r.TLS != nil,
@@ -56,6 +60,10 @@ func (b *book) web() http.Handler {
 			seen.SNI = r.TLS.ServerName
 		}
 		b.requested(seen)
+		if h := own[seen.Host]; h != nil {
+			h.ServeHTTP(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }
