@@ -76,16 +76,21 @@ func (b *builder) anchored(s Section) {
 func (b *builder) contained(s Section, a *model.Agent) {
 	firewall := b.m.Firewall()
 	if a.Isolation == model.Namespace {
-		net := b.m.NetUnit(a.Key)
-		s.Units("Requires", net)
-		s.Units("After", net)
-		s.Units("JoinsNamespaceOf", net)
+		b.joins(s, a)
 		s.Units("Wants", firewall)
 	} else {
 		s.Units("BindsTo", firewall)
 	}
 	s.Units("After", firewall)
 	b.gated(s, a)
+}
+
+// joins puts a unit into the agent's network namespace; it says PrivateNetwork= and PrivateIPC= besides.
+func (b *builder) joins(s Section, a *model.Agent) {
+	net := b.m.NetUnit(a.Key)
+	s.Units("Requires", net)
+	s.Units("After", net)
+	s.Units("JoinsNamespaceOf", net)
 }
 
 // journal sends output there. The agent's lines cannot claim a priority, nor push out what others wrote.

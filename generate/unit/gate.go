@@ -86,15 +86,11 @@ func (b *builder) gateSocket(a *model.Agent) {
 	s.Bool("DefaultDependencies", false)
 	s.Units("Conflicts", "shutdown.target")
 	s.Units("Before", "shutdown.target")
-	firewall := b.m.Firewall()
 	if a.Isolation == model.Namespace {
-		net := b.m.NetUnit(a.Key)
-		s.Units("Requires", net)
-		s.Units("After", net)
-		s.Units("JoinsNamespaceOf", net)
+		b.joins(s, a)
 	}
-	s.Units("Wants", firewall)
-	s.Units("After", firewall)
+	s.Units("Wants", b.m.Firewall())
+	s.Units("After", b.m.Firewall())
 
 	s = u.Section("Socket")
 	at, ports := a.GateAddr(), a.GatePorts()

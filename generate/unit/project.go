@@ -104,7 +104,7 @@ func (b *builder) watchdog() {
 	s.Span("TimeoutStartSec", watchdogBase+time.Duration(len(b.m.Agents))*watchdogEach)
 	// Agents' folders in /run and homes are their own alone: it looks at time stamps there and reads nothing.
 	// status.json goes to the operators' group.
-	hardened(s, "CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
+	hardened(s, "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
 	s.Yes("ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
 	s.Path("ReadWritePaths", b.m.RunDir())
