@@ -95,7 +95,7 @@ func kept(dir string) *egress.Counts {
 
 // bypassLeft is how many seconds the bypass in a file of root's has still to run.
 func bypassLeft(path string) int64 {
-	boot, err := boottime.ID()
+	boot, err := thisBoot(os.Getenv(bootVariable))
 	if err != nil {
 		return 0
 	}

@@ -46,7 +46,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.policy, "policy", "", "policy `file`; read again on SIGHUP")
 	f.StringVar(&o.cut, "cut", "", "`file` that exists while the agent is cut off; looked for again on SIGHUP")
 	f.StringVar(&o.bypass, "bypass", "", "`file` of a bypass; read again on SIGHUP")
-	boot := f.String("boot", os.Getenv("FLEET_BOOT"), "`id` of this boot as systemd has it (%b), which in a container may not be the kernel's")
+	boot := f.String("boot", os.Getenv(bootVariable), "`id` of this boot as systemd has it (%b), which in a container may not be the kernel's")
 	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
 	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
 	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
@@ -69,19 +69,25 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	case *dns == 0 || *dns > 65535 || *proxy == 0 || *proxy > 65535 || *dns == *proxy:
 		err = errors.New("--dns-port and --proxy-port must be two ports from 1 to 65535")
 	}
-	if o.boot = uuid(*boot); o.boot == "" && err == nil {
-		o.boot, err = boottime.ID()
+	if err == nil {
+		o.boot, err = thisBoot(*boot)
 	}
 	o.ports = listen.Ports{DNS: uint16(*dns), Proxy: uint16(*proxy)}
 	return o, err
 }
 
-// uuid writes 32 hexadecimal digits as the kernel writes them; any other text stays.
-func uuid(id string) string {
-	if len(id) != 32 {
-		return id
+// bootVariable is set by units to systemd's specifier %b.
+const bootVariable = "FLEET_BOOT"
+
+// thisBoot names this boot as the kernel writes it, from 32 hexadecimal digits, as systemd has it; "" asks the kernel.
+func thisBoot(id string) (string, error) {
+	switch len(id) {
+	case 0:
+		return boottime.ID()
+	case 32:
+		return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:], nil
 	}
-	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
+	return id, nil
 }
 
 // run serves until SIGTERM or idle, and returns the exit status: 2 for a wrong command line, 1 for all else.

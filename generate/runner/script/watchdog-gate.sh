@@ -2,7 +2,7 @@
 # What the gates' program tells of all gates, words and numbers alone: see `fleet-gate look`.
 survey() {
 	# shellcheck disable=SC2046 # keys are words
-	told=$(timeout 30 "$gate" look "$run" "$state" $(printf '%s\n' "$agents" | awk '{ print $1 }') 2>/dev/null)
+	told=$(timeout 30 "$gate" look "$run" "$state" $(printf '%s\n' "$agents" | awk '{ print $1 }')) || say 4 'the gates cannot be asked'
 }
 
 # words KEY: what was told of one.

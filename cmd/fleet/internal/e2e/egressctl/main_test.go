@@ -47,7 +47,7 @@ func boot(t *testing.T, changes ...string) *host {
 		if t.Failed() {
 			ctx, cancel := context.WithTimeout(context.Background(), soon)
 			defer cancel()
-			out, _, _ := h.Run(ctx, "journalctl", "-q", "--no-pager", "--namespace=fleet-demo", "--lines=60")
+			out, _, _ := h.Run(ctx, "journalctl", "-q", "--no-pager", "--namespace=fleet-demo", "--lines=25")
 			t.Logf("end of the gates' journal:\n%s", out)
 		}
 	})
