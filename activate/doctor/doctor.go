@@ -71,10 +71,10 @@ type check func(context.Context, Env) []Finding
 // checks are all checks for a purpose, in the order of the output: a later one may fail because of an earlier one.
 var checks = map[Purpose][]check{
 	Switch: {
-		privileges, pid1, systemdVersion, programs, cgroups, nftables, oneFileSystem, generatorFolder, generator,
+		privileges, pid1, systemdVersion, programs, cgroups, nftables, nat, roots, oneFileSystem, generatorFolder, generator,
 		storeFolder, freeSpace, harnesses,
 	},
-	Try: {privileges, systemdVersion, programs, mountPrivilege, overlay, nftables, memory},
+	Try: {privileges, systemdVersion, programs, mountPrivilege, overlay, nftables, nat, roots, memory},
 }
 
 // Check returns what is wrong with the host, nothing where it is fit. It changes nothing.

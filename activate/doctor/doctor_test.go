@@ -20,14 +20,15 @@ func fit() *host {
 	h := &host{
 		missing: map[string]bool{},
 		files: map[string]string{
-			"/etc/os-release":                   "ID=debian\nVERSION_ID=\"12\"\n",
-			"/proc/1/comm":                      "systemd\n",
-			"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
-			"/proc/filesystems":                 "nodev\tproc\n\text4\nnodev\toverlay\n",
-			"/proc/meminfo":                     "MemTotal: 4000000 kB\nMemAvailable: 2000000 kB\n",
-			"/proc/self/status":                 "Name:\tfleet\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n",
+			"/etc/os-release":                    "ID=debian\nVERSION_ID=\"12\"\n",
+			"/proc/1/comm":                       "systemd\n",
+			"/sys/fs/cgroup/cgroup.controllers":  "cpuset cpu io memory pids\n",
+			"/etc/ssl/certs/ca-certificates.crt": "-----BEGIN CERTIFICATE-----\n",
+			"/proc/filesystems":                  "nodev\tproc\n\text4\nnodev\toverlay\n",
+			"/proc/meminfo":                      "MemTotal: 4000000 kB\nMemAvailable: 2000000 kB\n",
+			"/proc/self/status":                  "Name:\tfleet\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n",
 		},
-		outputs: map[string]string{"systemctl --version": "systemd 252 (252.39-1~deb12u2)\n+PAM\n", "nft --check": ""},
+		outputs: map[string]string{"systemctl --version": "systemd 252 (252.39-1~deb12u2)\n+PAM\n", "nft --check": "", "nft -c": ""},
 		fs:      map[string]FS{},
 		deflt:   FS{Device: 1, FreeBytes: 1 << 30, FreeInodes: 1 << 20},
 	}
@@ -93,6 +94,13 @@ func TestCheck(t *testing.T) {
 		"no nspawn":          {lacks("systemd-nspawn"), nil},
 		"no nspawn for try":  {forTry(lacks("systemd-nspawn")), []string{"program.systemd-nspawn: error, try"}},
 		"kernel without nft": {func(h *host) { delete(h.outputs, "nft --check") }, []string{"nftables: error, switch"}},
+		"kernel without nat": {func(h *host) { delete(h.outputs, "nft -c") }, []string{"nftables.nat: error, switch"}},
+		"no roots":           {func(h *host) { delete(h.files, rootFiles[0]) }, []string{"roots: error, switch"}},
+		"roots of Fedora": {func(h *host) {
+			h.files[rootFiles[1]] = h.files[rootFiles[0]]
+			delete(h.files, rootFiles[0])
+		}, nil},
+		"no roots for try": {forTry(func(h *host) { delete(h.files, rootFiles[0]) }), []string{"roots: error, try"}},
 		"cgroup v1": {
 			func(h *host) { delete(h.files, "/sys/fs/cgroup/cgroup.controllers") },
 			[]string{"cgroup2: warning, switch"},
