@@ -92,6 +92,7 @@ func keyLines(k spec.Key) []string {
 type cause struct {
 	Agent manifest.Agent `json:"agent"`
 	User  manifest.User  `json:"user"`
+	Gate  *gateCause     `json:"gate,omitempty"`
 	Units []string       `json:"units"`
 	Files []string       `json:"files"`
 }
@@ -116,10 +117,11 @@ func (a *app) explainAgent(cmd *cobra.Command, b *buildFlags, key string) error 
 	}
 	out := cause{Agent: m.Agents[i], Units: []string{}, Files: []string{}}
 	for _, u := range m.Users {
-		if u.Agent == key {
+		if u.Agent == key && !u.Gate {
 			out.User = u
 		}
 	}
+	out.Gate = gateOf(c, key)
 	for _, u := range m.Units {
 		if u.Agent == key {
 			out.Units = append(out.Units, u.Name)
@@ -140,7 +142,7 @@ func (c cause) text() string {
 	}
 	line("agent", "%s: harness %s, isolation %s", c.Agent.Key, c.Agent.Harness, c.Agent.Isolation)
 	line("user", "%s, uid %d, home %s", c.User.Name, c.User.UID, c.User.Home)
-	line("network", "no way out")
+	c.Gate.lines(line)
 	if c.Agent.Ports != "" {
 		line("ports", "%s on loopback", c.Agent.Ports)
 	}

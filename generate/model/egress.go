@@ -80,6 +80,32 @@ func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 	return out, errors.Join(errDNS, errUpstream)
 }
 
+// ruleNotes returns what the spec notes of the agent's rules, by their names.
+func ruleNotes(f *fleet.Fleet, key string) map[string]string {
+	out := map[string]string{}
+	note := func(place string, i int, text string) {
+		if text != "" {
+			out[item(place, i)] = text
+		}
+	}
+	a := f.Agents[key]
+	own := "agents." + key + ".egress"
+	for place, rules := range map[string][]fleet.EgressRule{
+		"egress.allow": f.Egress.Allow, own + ".allow": a.Egress.Allow,
+		"harnesses." + a.Harness + ".egress": f.Harnesses[a.Harness].Egress,
+	} {
+		for i, r := range rules {
+			note(place, i, r.Note)
+		}
+	}
+	for place, denials := range map[string][]fleet.EgressDenial{"egress.deny": f.Egress.Deny, own + ".deny": a.Egress.Deny} {
+		for i, d := range denials {
+			note(place, i, d.Note)
+		}
+	}
+	return out
+}
+
 func item(place string, i int) string { return place + "[" + strconv.Itoa(i) + "]" }
 
 // allow returns the rules that one of a spec stands for: one for each protocol of its ports.

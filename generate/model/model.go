@@ -86,7 +86,8 @@ type Agent struct {
 	Schedules    []Schedule // sorted by name
 	Sudo         []string
 	Systemd      fleet.Systemd
-	Policy       *policy.Policy // what its gate lets pass
+	Policy       *policy.Policy    // what its gate lets pass
+	RuleNotes    map[string]string // what the spec notes of a rule, by its name
 }
 
 // Iteration is the pause between sessions. Night is zero where there is no difference.

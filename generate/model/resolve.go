@@ -141,6 +141,7 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 	out.Instructions = compose(r.fleet, &out, a.Instructions)
 	out.Harness = harness(a.Harness, r.fleet.Harnesses[a.Harness], a)
 	var err error
+	out.RuleNotes = ruleNotes(r.fleet, key)
 	out.Policy, err = Egress(r.fleet, key, uid)
 	r.keep(err)
 	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {

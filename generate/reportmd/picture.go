@@ -10,7 +10,7 @@ import (
 // Measures of the picture, in pixels.
 const (
 	boxWidth  = 300
-	boxHeight = 96
+	boxHeight = 116
 	gap       = 20
 	columns   = 3
 )
@@ -43,7 +43,7 @@ func box(b *strings.Builder, a model.Agent, x, y int) {
 	fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" rx="6" fill="#eef3f8" stroke="#27567e"%s/>`+"\n",
 		x, y, boxWidth, boxHeight, dash)
 	for i, s := range []string{
-		a.Key + ": " + a.Name, a.User + ", uid " + fmt.Sprint(a.UID), "harness " + a.Harness.Name, network(a),
+		a.Key + ": " + a.Name, a.User + ", uid " + fmt.Sprint(a.UID), "harness " + a.Harness.Name, network(a), reaches(a),
 	} {
 		fmt.Fprintf(b, `<text x="%d" y="%d">%s</text>`+"\n", x+12, y+22+i*19, xml(clip(s)))
 	}

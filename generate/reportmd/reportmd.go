@@ -21,6 +21,7 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 	b.WriteString("![agents and what contains them](REPORT.svg)\n")
 	agents(&b, m)
 	access(&b, m)
+	egress(&b, m)
 	limits(&b, m)
 	schedules(&b, m)
 	hostSide(&b, m)
@@ -59,11 +60,11 @@ func access(b *strings.Builder, m *model.Fleet) {
 func network(a model.Agent) string {
 	switch {
 	case a.Isolation == model.Namespace:
-		return "own namespace, no way out"
+		return "own namespace, its gate alone"
 	case a.LocalPorts != nil:
-		return fmt.Sprintf("loopback ports %d-%d of its own, no way out", a.LocalPorts.From, a.LocalPorts.To)
+		return fmt.Sprintf("loopback ports %d-%d of its own, its gate", a.LocalPorts.From, a.LocalPorts.To)
 	}
-	return "no way out"
+	return "its gate alone"
 }
 
 func mounts(a model.Agent) string {

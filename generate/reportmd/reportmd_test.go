@@ -13,6 +13,7 @@ import (
 	"fleet/generate/artifact/artifacttest"
 	"fleet/generate/model"
 	"fleet/schemas/fleet"
+	"fleet/schemas/policy"
 )
 
 // withValue is a fleet that has s wherever a person writes text.
@@ -25,6 +26,16 @@ func withValue(s string) *model.Fleet {
 			Mounts:    []fleet.Mount{{Source: s, Target: s}},
 			Systemd:   fleet.Systemd{Unsafe: true, Service: map[string][]string{"Nice": {s}}},
 			Schedules: []model.Schedule{{Name: s, Calendar: s}},
+			Policy: &policy.Policy{
+				Mode: s, DNS: s, Upstream: &policy.Upstream{Host: s, Port: 3128, Resolves: true},
+				Allow: []policy.Rule{
+					{Name: "tls", Host: s, Ports: []int{443}, Protocol: policy.TLS, Methods: []string{s}, Paths: []string{s}, Limits: &policy.Limits{RequestsPerDay: 1}},
+					{Name: "raw", Host: "*." + s, Ports: []int{22}, Protocol: policy.Raw, Private: true},
+					{Name: s, Host: "x" + s, Protocol: policy.TLS},
+				},
+				Deny: []policy.Denial{{Name: "no", Host: s, Methods: []string{s}}},
+			},
+			RuleNotes: map[string]string{"tls": s, "no": s},
 		}},
 	}
 }
