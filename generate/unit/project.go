@@ -103,10 +103,9 @@ func (b *builder) watchdog() {
 	s.Words("Type", "oneshot")
 	s.Span("TimeoutStartSec", watchdogBase+time.Duration(len(b.m.Agents))*watchdogEach)
 	// Agents' folders in /run and homes are their own alone: it looks at time stamps there and reads nothing.
-	// It asks gates on sockets that are theirs alone, for which CAP_DAC_OVERRIDE is needed (unix(7)); status.json goes to
-	// the operators' group.
+	// It asks gates on sockets in folders that are theirs alone; status.json goes to the operators' group.
 	s.Raw("Environment", "FLEET_BOOT=%b") // as in a gate's unit
-	hardened(s, "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
+	hardened(s, "CAP_CHOWN", "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_ADMIN")
 	s.Yes("ProtectControlGroups", "ProtectKernelTunables", "PrivateIPC")
 	s.Words("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
 	s.Path("ReadWritePaths", b.m.RunDir())

@@ -32,7 +32,8 @@ type Answers struct {
 // Server is a control socket.
 type Server struct{ http *http.Server }
 
-// Listen serves a socket at path, which only its owner reaches. A socket that a killed gate left is taken away.
+// Listen serves a socket at path. Who reaches it is its folder's to say, which is the gate's alone: so the watchdog needs
+// just the right to look there (CAP_DAC_READ_SEARCH), not that to write everywhere. A socket that a killed gate left is taken away.
 func Listen(path string, a Answers, log *logrus.Logger) (*Server, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -41,7 +42,7 @@ func Listen(path string, a Answers, log *logrus.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, 0o666); err != nil {
 		l.Close()
 		return nil, err
 	}

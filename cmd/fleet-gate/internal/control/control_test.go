@@ -48,7 +48,7 @@ func TestControl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if i, err := os.Lstat(path); err != nil || i.Mode() != os.ModeSocket|0o600 {
+	if i, err := os.Lstat(path); err != nil || i.Mode() != os.ModeSocket|0o666 {
 		t.Errorf("%v, %v", i.Mode(), err)
 	}
 	if r, b := get(t, path, egress.StatusPath); r.StatusCode != 200 {
