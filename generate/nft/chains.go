@@ -82,6 +82,9 @@ func unnamed(m *model.Fleet) Chain {
 		c.Rules = append(c.Rules, rule("what a closed socket still has to send", Words("oif"), lo, Words("ip daddr"), Ref("gates"),
 			notFirst, Words("accept")))
 	}
+	if hasLiterals(m) {
+		c.Rules = append(c.Rules, rule("", Words("ct status dnat ip daddr"), Ref("gates"), notFirst, Words("accept")))
+	}
 	if hasPorts(m) {
 		c.Rules = append(c.Rules, toLoopback("closed")...)
 	}
@@ -105,6 +108,10 @@ func local(m *model.Fleet) Chain {
 	c := Chain{Name: "local", Rules: []Rule{
 		rule("", with(inSlice, Words("oif"), lo, Words("meta l4proto { tcp , udp } meta skuid . ip daddr . th dport vmap"), Ref("doors"))...),
 	}}
+	if hasLiterals(m) {
+		c.Rules = append(c.Rules, rule("an address that a rule names; the interface is the one that leads there, see leaving",
+			with(inSlice, Words("ct status dnat meta l4proto tcp meta skuid . ip daddr . th dport vmap"), Ref("doors"))...))
+	}
 	if hasPorts(m) {
 		c.Rules = append(c.Rules, toLoopback("loopback")...)
 	}

@@ -99,7 +99,26 @@ func gateChains(m *model.Fleet) []Chain {
 	if hasUser(m) {
 		out = append(out, foreign(), redirected())
 	}
+	if hasLiterals(m) {
+		out = append(out, leaving())
+	}
 	return out
+}
+
+// hasLiterals tells whether a rule of an agent of isolation user names an address.
+func hasLiterals(m *model.Fleet) bool {
+	return slices.ContainsFunc(m.Agents, func(a model.Agent) bool {
+		return a.Isolation == model.User && len(addresses(&a)) > 0
+	})
+}
+
+// leaving keeps what is for gates on loopback. A packet whose destination was changed is routed again, while the chains
+// of its hook still see the interface from before: it shows in the next hook only.
+func leaving() Chain {
+	return Chain{Name: "leaving", Hook: &Hook{At: "postrouting"}, Rules: []Rule{
+		rule("a socket that is bound to an interface", Words("oif !="), lo, Words("ip daddr"), Ref("gates"),
+			Words("counter name"), Quote(counterForeign), Words("drop")),
+	}}
 }
 
 // gate bounds where a gate may go.

@@ -14,6 +14,7 @@ import (
 	"fleet/generate/model"
 	"fleet/generate/model/modeltest"
 	"fleet/schemas/fleet"
+	"fleet/schemas/policy"
 )
 
 var update = flag.Bool("update", false, "write the expected rulesets anew")
@@ -41,7 +42,8 @@ func TestRender(t *testing.T) {
 		"user": demoFleet(agent1("lead", 70001, model.Namespace, nil),
 			agent1("web-dev", 70005, model.User, &fleet.PortRange{From: 5000, To: 5010}),
 			agent1("worker", 80000, model.User, &fleet.PortRange{From: 6000, To: 6000})),
-		"noports": demoFleet(agent1("lead", 70001, model.User, nil)),
+		"noports":  demoFleet(agent1("lead", 70001, model.User, nil)),
+		"literals": withLiteral(demoFleet(agent1("lead", 70001, model.User, nil))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, path := mustText(t, m), "testdata/"+name+".nft"
@@ -59,6 +61,14 @@ func TestRender(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withLiteral lets the first agent reach an address that has no name.
+func withLiteral(m *model.Fleet) *model.Fleet {
+	m.Agents[0].Policy.Allow = append(m.Agents[0].Policy.Allow, policy.Rule{
+		Name: "egress.allow[0]", Host: "10.9.8.7", Ports: []int{80}, Protocol: policy.HTTP, Private: true,
+	})
+	return m
 }
 
 func TestRenderRefuses(t *testing.T) {
