@@ -32,6 +32,9 @@ const (
 // Spec is what a spec needs so that its gates ask the name server here.
 const Spec = `{ egress+: { dns: '` + Resolver + `' } }`
 
+// Namespace is a file in the machine that stands for the network namespace of the origins, for nsenter --net.
+const Namespace = "/run/" + program + ".net"
+
 // Names that begin so have such a certificate, all others a good one.
 const (
 	Expired    = "expired."

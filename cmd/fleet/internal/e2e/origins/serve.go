@@ -78,7 +78,7 @@ func away(s server, z *zone) error {
 		return err
 	}
 	script := exec.Command("sh", "-euc", fmt.Sprintf(way, os.Getpid(), unix.Gettid()))
-	script.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LINK=" + link, "HOST=" + HostAddress, "AWAY=" + gateway}
+	script.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LINK=" + link, "HOST=" + HostAddress, "AWAY=" + gateway, "FILE=" + Namespace}
 	// A forked process has the namespaces of the thread that forks.
 	if out, err := script.CombinedOutput(); err != nil {
 		return fmt.Errorf("the way out: %w\n%s", err, out)
@@ -104,7 +104,10 @@ const way = `
 	ip route add local default dev lo
 	ip -6 route add local default dev lo
 	home ip route add default via "$AWAY"
-	home ip -6 route add default via 2001:db8::2`
+	home ip -6 route add default via 2001:db8::2
+	: >"$FILE"
+	umount "$FILE" 2>/dev/null || :
+	mount --bind /proc/self/ns/net "$FILE"`
 
 // server is what listens in one of the two namespaces.
 type server struct {
