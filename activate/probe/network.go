@@ -20,7 +20,7 @@ import (
 // Addresses that nobody has: TEST-NET-1 (RFC 5737) and the documentation prefix of RFC 3849; and the link-local address
 // at which clouds keep credentials.
 const (
-	nobody4  = "192.0.2.1"
+	nobody4  = policy.DeniedAddr
 	nobody6  = "2001:db8::1"
 	metadata = "169.254.169.254"
 )
@@ -30,7 +30,6 @@ func network(o Options) []attempt {
 		{"TCP to the internet", dial("tcp4", net.JoinHostPort(nobody4, "443"))},
 		{"HTTP to the internet", dial("tcp4", net.JoinHostPort(nobody4, "80"))},
 		{"TCP by IPv6", dial("tcp6", net.JoinHostPort(nobody6, "443"))},
-		{"TCP to the metadata address", dial("tcp4", net.JoinHostPort(metadata, "80"))},
 		{"UDP to the internet", send("udp4", net.JoinHostPort(nobody4, "443"))},
 		{"UDP by IPv6", send("udp6", net.JoinHostPort(nobody6, "443"))},
 		{"UDP multicast", send("udp4", "224.0.0.251:5353")},
@@ -42,8 +41,9 @@ func network(o Options) []attempt {
 	if o.Unlisted != "" {
 		list = append(list, attempt{"an unlisted web server", get("http://"+o.Unlisted+"/", 3*replyTime)})
 	}
-	if o.Shared {
+	if o.Shared { // elsewhere the gate takes every address alike
 		list = append(list, attempt{"DNS by the host's resolver", lookup("127.0.0.53:53")},
+			attempt{"TCP to the metadata address", dial("tcp4", net.JoinHostPort(metadata, "80"))},
 			attempt{"TCP to the host's SSH server", dial("tcp4", "127.0.0.1:22")})
 	}
 	return list

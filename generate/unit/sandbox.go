@@ -109,14 +109,15 @@ func isolation(s Section, a *model.Agent) {
 	s.Words("DevicePolicy", "closed")
 	// No NOTIFY_SOCKET: a status would reach terminals, and EXTEND_TIMEOUT_USEC= would hold up a stop.
 	s.Words("NotifyAccess", "none")
-	if a.Isolation == model.Namespace {
-		// No IPAddressDeny=: an answer of the gate to a connection that was redirected bears the address that the agent
-		// asked for, and there is no device but loopback anyway.
-		s.Yes("PrivateNetwork")
-		return
-	}
 	// A second wall: it holds where the rules of nftables are gone.
 	s.Words("IPAddressDeny", "any")
+	if a.Isolation == model.Namespace {
+		s.Yes("PrivateNetwork")
+		// There is no device but loopback, IPv6 leads nowhere, and IPv4 to the gate: what it answers to a connection that
+		// was redirected bears the address that the agent asked for.
+		s.Words("IPAddressAllow", "localhost", "0.0.0.0/0")
+		return
+	}
 	s.Words("IPAddressAllow", "localhost")
 	for _, at := range literals(a) {
 		s.Words("IPAddressAllow", at) // what the gate answers for it bears its address

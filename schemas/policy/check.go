@@ -117,7 +117,7 @@ func (c *checker) host(at string, r *Rule) {
 		return
 	}
 	h, err := ParseHost(r.Host)
-	c.must(!isSelf(h.Name), at+".host", "%q must not be listed: the gate answers for it itself", r.Host)
+	c.must(!isSelf(h), at+".host", "%q must not be listed: the gate answers for it itself", r.Host)
 	if err != nil || h.Name != "" { // a wildcard is no host
 		return
 	}

@@ -96,7 +96,7 @@ func (m *Matcher) judge(q *Request) Decision {
 	if reason != "" {
 		return Decision{Reason: reason}
 	}
-	if isSelf(h.Name) {
+	if isSelf(h) {
 		return Decision{Reason: ReasonSelf}
 	}
 	if q.Kind == KindDNS {
