@@ -27,6 +27,11 @@ func TestSelf(t *testing.T) {
 			}
 		}
 	}
+	for _, q := range []string{"tcp :443 " + policy.DeniedAddr, "connect " + policy.DeniedAddr + ":443"} {
+		if got := answer(m.In(policy.Off).Decide(ask(t, q))); got != policy.ReasonSelf {
+			t.Errorf("%s: got %q", q, got)
+		}
+	}
 	if got := answer(m.Decide(ask(t, "connect x.fleet.internal:80"))); got != "allow all raw" {
 		t.Errorf("another name: %q", got)
 	}
