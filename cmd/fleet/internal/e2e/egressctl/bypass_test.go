@@ -16,9 +16,10 @@ const tryOther = "curl -sS -m 5 https://other.test/"
 
 // EGR-E24: a bypass opens one agent's gate, is recorded in each decision, and ends by itself: at its time, after a restart
 // of the gate, with a boot. Nobody but root begins one.
-func TestE24Bypass(t *testing.T) {
-	t.Parallel()
-	h := boot(t, `{ egress+: { allow: ['web.test'], deny: ['more.test'] } }`)
+func TestE24Bypass(t *testing.T) { isolated(t, testBypass) }
+
+func testBypass(t *testing.T, isolation string) {
+	h := boot(t, isolation, `{ egress+: { allow: ['web.test'], deny: ['more.test'] } }`)
 	h.net.Names(map[string]origins.Answer{"meta.test": {Addresses: []string{"169.254.169.254"}}, "priv.test": {Addresses: []string{"10.1.2.3"}}})
 	h.must("a", "curl -sS -m 5 https://web.test/")
 	h.refused("a", tryOther)

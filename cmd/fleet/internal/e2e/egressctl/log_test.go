@@ -17,7 +17,7 @@ func TestLog(t *testing.T) {
 		t.Errorf("a listed host: %s", out)
 	}
 	h.refused("a", "curl -sS -m 10 https://other.test/")
-	h.refused("b", "curl -sS -m 10 --proxy http://127.0.0.1:3128 http://other.test/$(printf '\\033')[2J")
+	h.refused("b", "curl -sS -m 10 --proxy $PROXY http://other.test/$(printf '\\033')[2J")
 	h.Eventually("records of a", soon, func() error {
 		return has(h.records("a"), func(e audit.Entry) bool {
 			return e.Verdict == audit.Allow && e.Event == audit.End && e.Host == "web.test" && e.BytesDown > 0 && e.Agent == "a"

@@ -40,6 +40,7 @@ const idle = `{
 func boot(t *testing.T, changes ...string) *host {
 	t.Helper()
 	h := &host{Host: e2e.New(t, machinetest.Options{Options: machine.Options{Files: []machine.File{origins.File()}}}), t: t}
+	h.WriteFile(insideFile, inside, 0o644)
 	h.net = origins.Start(t, h.M)
 	h.net.Public("web.test", "other.test", "ssh.test", "more.test")
 	h.Switch(h.Build(e2e.Spec(append([]string{idle, origins.Spec}, changes...)...)))
@@ -57,12 +58,30 @@ func boot(t *testing.T, changes ...string) *host {
 // as runs a script as an agent's user where the agent is: in its namespaces, with its environment for proxies.
 func (h *host) as(key, script string) (out string, exit int) {
 	h.t.Helper()
-	return h.Try("sh", "-uc", inside, "sh", key, script)
+	return h.Try("sh", "-u", insideFile, key, script)
 }
 
+const insideFile = "/usr/local/lib/inside"
+
+// The firewall knows an agent with isolation user by the unit's control group as well. PROXY is where the agent is told
+// that its gate is.
 const inside = `
-	pid=$(systemctl show -P MainPID "fleet-demo-$1.service")
-	exec nsenter -t "$pid" -n -m -- setpriv --reuid="demo-$1" --regid="demo-$1" --clear-groups -- env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="/home/demo-$1" sh -uc "$2"`
+	unit=fleet-demo-$1.service
+	pid=$(systemctl show -P MainPID "$unit")
+	echo $$ >"/sys/fs/cgroup$(systemctl show -P ControlGroup "$unit")/cgroup.procs"
+	proxy=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^HTTP_PROXY=//p')
+	exec nsenter -t "$pid" -n -m -- setpriv --reuid="demo-$1" --regid="demo-$1" --clear-groups -- env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="/home/demo-$1" PROXY="$proxy" sh -uc "$2"`
+
+// isolated runs a test once for each isolation of an agent.
+func isolated(t *testing.T, test func(t *testing.T, change string)) {
+	t.Parallel()
+	for _, mode := range []string{"namespace", "user"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			test(t, `{ defaults+: { isolation: '`+mode+`' } }`)
+		})
+	}
+}
 
 // must runs a script as an agent and wants it to succeed.
 func (h *host) must(key, script string) string {

@@ -14,10 +14,11 @@ import (
 
 // EGR-E25: report mode lets all through but what is unsafe, and a spec with the suggestions in mode enforce lets through
 // what was used, and nothing else.
-func TestE25Suggest(t *testing.T) {
-	t.Parallel()
+func TestE25Suggest(t *testing.T) { isolated(t, testSuggest) }
+
+func testSuggest(t *testing.T, isolation string) {
 	const inspected = `{ agents+: { a+: { egress+: { allow: [{ host: 'more.test', methods: ['GET'], paths: ['/v1/*'] }] } } } }`
-	h := boot(t, inspected, `{ egress+: { mode: 'report' } }`)
+	h := boot(t, isolation, inspected, `{ egress+: { mode: 'report' } }`)
 	h.net.Names(map[string]origins.Answer{"meta.test": {Addresses: []string{"169.254.169.254"}}})
 	used := []string{
 		"curl -sS -m 5 https://web.test/x", "curl -sS -m 5 http://web.test/y", "curl -sS -m 5 https://other.test/",
@@ -29,7 +30,13 @@ func TestE25Suggest(t *testing.T) {
 	}
 	h.refused("a", "curl -sS -m 5 -f http://meta.test/")
 	h.refused("a", "curl -sS -m 5 -f http://169.254.169.254/")
-	h.must("a", "curl -sS -m 5 https://1.2.3.4/ -k || curl -sS -m 5 http://1.2.3.4/")
+	address := "curl -sS -m 5 https://1.2.3.4/ -k"
+	if strings.Contains(isolation, "user") {
+		h.refused("a", address) // by the firewall, in every mode: nothing leads such connections to the gate
+		h.must("a", address+" --proxy $PROXY")
+	} else {
+		h.must("a", address)
+	}
 	h.MustRun("journalctl", "--namespace=fleet-demo", "--sync")
 	text := h.fleet(0, "egress", "suggest", "a")
 	var got []struct{ Allow []fleet.EgressRule }
@@ -48,7 +55,14 @@ func TestE25Suggest(t *testing.T) {
 		t.Errorf("too much:\n%s", text)
 	}
 
-	h.Switch(h.Build(e2e.Spec(idle, origins.Spec, inspected, text)), "--now")
+	next := h.Build(e2e.Spec(idle, origins.Spec, isolation, inspected, text))
+	out := h.SwitchTo(4, next, "--dry-run")
+	for _, want := range []string{"+ wider     a: may reach web.test on ports 80, 443 (agents.a.egress.allow[", "- narrower  a, b: egress mode enforce instead of report"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s is not in\n%s", want, out)
+		}
+	}
+	h.Switch(next, "--now")
 	for _, script := range used {
 		h.must("a", script)
 	}
