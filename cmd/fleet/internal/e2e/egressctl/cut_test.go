@@ -10,6 +10,7 @@ import (
 
 	"fleet/cmd/fleet/internal/e2e/origins"
 	"fleet/schemas/audit"
+	"fleet/schemas/status"
 )
 
 const allowAll = `{ egress+: { allow: ['web.test', { host: 'ssh.test', ports: [22], protocol: 'raw' }] } }`
@@ -148,6 +149,9 @@ func testCutOfAHungGate(t *testing.T, isolation string) {
 	h := boot(t, allowAll, isolation)
 	names := h.streams("a")
 	h.MustRun("systemctl", "kill", "-s", "STOP", "fleet-demo-a-gate.service")
+	if _, all := h.status(1); all["a"].Gate.State != status.GateFailed || !strings.Contains(all["a"].Reason, "does not answer") || !all["b"].Healthy {
+		t.Errorf("a gate that hangs: %+v %+v", all["a"], all["a"].Gate)
+	}
 	began := time.Now()
 	out := h.fleet(0, "egress", "cut", "a")
 	for _, name := range names {
