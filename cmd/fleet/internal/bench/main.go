@@ -94,14 +94,14 @@ func all(ctx context.Context, names []string) error {
 	return nil
 }
 
-// newLab builds the program under test on a file system in memory.
+// newLab builds the programs under test on a file system in memory.
 func newLab() (*lab, error) {
 	dir, err := os.MkdirTemp("/dev/shm", "fleet-bench-")
 	if err != nil {
 		return nil, err
 	}
 	l := &lab{dir: dir, fleet: filepath.Join(dir, "fleet")}
-	out, err := exec.Command("go", "build", "-o", l.fleet, "./cmd/fleet").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", l.dir+"/", "./cmd/fleet", "./cmd/fleet-gate").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
