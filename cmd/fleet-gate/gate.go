@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -76,11 +75,9 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	}
 	g.budget.Configure(g.rules.matcher.Limits())
 	p := g.rules.policy
-	j, err := audit.OpenJournal(o.journal)
-	if err != nil {
-		return g, fmt.Errorf("journal: %w", err)
+	if g.audit, err = audit.Open(o.journal, o.runtime, audit.Of{Project: p.Project, Agent: p.Agent, UID: p.UID}); err != nil {
+		return g, err
 	}
-	g.audit = audit.New(j, audit.Of{Project: p.Project, Agent: p.Agent, UID: p.UID})
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.look()

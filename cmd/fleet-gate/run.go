@@ -36,6 +36,7 @@ type options struct {
 	boot                    string // names this boot, as /proc/sys/kernel/random/boot_id does
 	roots                   string
 	state, journal, control string
+	runtime                 string
 	ports                   listen.Ports
 	idle, tunnelIdle, drain time.Duration
 }
@@ -49,6 +50,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	boot := f.String("boot", os.Getenv(bootVariable), "`id` of this boot as systemd has it (%b), which in a container may not be the kernel's")
 	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
 	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
+	f.StringVar(&o.runtime, "runtime", os.Getenv("RUNTIME_DIRECTORY"), "`folder` for records on their way to the journal; that of --state if not given")
 	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
 	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
@@ -71,6 +73,9 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	}
 	if err == nil {
 		o.boot, err = thisBoot(*boot)
+	}
+	if o.runtime == "" {
+		o.runtime = o.state
 	}
 	o.ports = listen.Ports{DNS: uint16(*dns), Proxy: uint16(*proxy)}
 	return o, err

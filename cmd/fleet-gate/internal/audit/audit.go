@@ -29,9 +29,6 @@ const (
 	// some 730 bytes there), and its socket, at which a sender waits while journald writes (37,000 a second, systemd 252).
 	// It keeps one agent from being all that the journal has room for within a minute.
 	allowBurst, allowRate = 500_000, 1_000
-
-	// maxLate bounds the ends that wait for a journal that does not take them.
-	maxLate = 10_000
 )
 
 // Many is the reason in a record that stands for denials of different things.
@@ -39,10 +36,10 @@ const Many = "many"
 
 // Log writes the records of one agent's gate.
 type Log struct {
-	of      Of
-	journal *Journal
-	now     func() time.Time
-	sleep   func(time.Duration)
+	of    Of
+	spool *spool
+	now   func() time.Time
+	sleep func(time.Duration)
 
 	repeated atomic.Int64
 
@@ -50,7 +47,6 @@ type Log struct {
 	allows  bucket
 	denials bucket
 	counted map[same]int64
-	late    []audit.Record // ends that could not be written
 	sweep   *time.Timer
 	closed  bool
 }
@@ -67,17 +63,24 @@ type same struct {
 	port               int
 }
 
-// New makes a log that writes to j.
-func New(j *Journal, of Of) *Log {
-	l := &Log{of: of, journal: j, now: time.Now, sleep: time.Sleep, counted: map[same]int64{}}
+// Open makes a log that writes to the journal whose socket is at path. Its records wait for that in a folder.
+func Open(path, dir string, of Of) (*Log, error) {
+	j, err := OpenJournal(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	s, err := openSpool(dir, j)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("audit records: %w", err), j.Close())
+	}
+	l := &Log{of: of, spool: s, now: time.Now, sleep: time.Sleep, counted: map[same]int64{}}
 	l.allows = newBucket(allowBurst, allowRate, l.now())
 	l.denials = newBucket(denialBurst, denialRate, l.now())
-	return l
+	return l, nil
 }
 
-// Write records r, whose agent it sets. On an error nothing was written: the caller refuses what it would
-// have allowed. A denial may be counted and written later, and so is an end that cannot be written now: what it tells of
-// has happened.
+// Write records r, whose agent it sets: the journal has it after some milliseconds, also when the gate is killed before. On
+// an error nothing was recorded: the caller refuses what it would have allowed. A denial may be counted and written later.
 func (l *Log) Write(r audit.Record) error {
 	if r.Verdict == audit.Deny {
 		return l.deny(r)
@@ -86,23 +89,7 @@ func (l *Log) Write(r audit.Record) error {
 	wait := l.allows.take(l.now())
 	l.mu.Unlock()
 	l.sleep(wait)
-	err := l.write(r)
-	if err != nil && r.Event == audit.End && l.keep(r) {
-		return nil
-	}
-	return err
-}
-
-// keep keeps an end for later.
-func (l *Log) keep(r audit.Record) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.late) >= maxLate || l.closed {
-		return false
-	}
-	l.late = append(l.late, r)
-	l.sweepLater()
-	return true
+	return l.write(r)
 }
 
 // sweepLater has Flush called in a while. l.mu is held.
@@ -114,11 +101,16 @@ func (l *Log) sweepLater() {
 
 func (l *Log) write(r audit.Record) error {
 	r.Project, r.Agent, r.UID = l.of.Project, l.of.Agent, l.of.UID
-	if err := l.journal.Send(&r); err != nil {
+	entry := entries.Get().(*[]byte)
+	defer entries.Put(entry)
+	*entry = r.Append((*entry)[:0])
+	if err := l.spool.add(*entry, r.Event != audit.Decision); err != nil {
 		return fmt.Errorf("write the audit record: %w", err)
 	}
 	return nil
 }
+
+var entries = sync.Pool{New: func() any { return new([]byte) }}
 
 func (l *Log) deny(r audit.Record) error {
 	key := same{r.Kind, audit.Text(r.Host), r.Reason, r.Port}
@@ -152,15 +144,9 @@ func (l *Log) Repeated() int64 { return l.repeated.Load() }
 // Flush writes what has been counted. It is called by itself at the end of each window.
 func (l *Log) Flush() {
 	l.mu.Lock()
-	counted, late := l.counted, l.late
-	l.counted, l.late, l.sweep = map[same]int64{}, nil, nil
+	counted := l.counted
+	l.counted, l.sweep = map[same]int64{}, nil
 	l.mu.Unlock()
-	for i, r := range late {
-		if l.write(r) != nil { // nor will the rest be taken
-			l.lateAgain(late[i:])
-			break
-		}
-	}
 	for k, n := range counted {
 		if n == 0 {
 			continue
@@ -174,14 +160,6 @@ func (l *Log) Flush() {
 	}
 }
 
-// lateAgain keeps ends for the next time.
-func (l *Log) lateAgain(late []audit.Record) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.late = append(late, l.late...)
-	l.sweepLater()
-}
-
 // again keeps a count that could not be written for the next time.
 func (l *Log) again(k same, n int64) {
 	l.mu.Lock()
@@ -190,7 +168,7 @@ func (l *Log) again(k same, n int64) {
 	l.sweepLater()
 }
 
-// Close writes what has been counted or kept and ends the log. The error tells how much the journal did not take.
+// Close writes what has been counted and ends the log. The error tells how much the journal did not take.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -200,12 +178,12 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	l.Flush()
 	l.mu.Lock()
-	lost := len(l.late) + len(l.counted)
+	lost := len(l.counted)
 	l.mu.Unlock()
 	if lost > 0 {
-		return errors.Join(fmt.Errorf("%d audit records are lost: %w", lost, errStuck), l.journal.Close())
+		return errors.Join(fmt.Errorf("%d counts of denials are lost: %w", lost, errStuck), l.spool.close())
 	}
-	return l.journal.Close()
+	return l.spool.close()
 }
 
 // bucket lets a burst through, and then so many a second.

@@ -3,10 +3,7 @@ package audit
 import (
 	"errors"
 	"net"
-	"sync"
 	"time"
-
-	"fleet/schemas/audit"
 )
 
 // Socket is where journald listens, inside a unit with LogNamespace= that of its namespace.
@@ -17,7 +14,7 @@ const (
 	patience = 2 * time.Second
 	slack    = time.Second
 
-	// pause is how long nothing is tried after that, so that many connections do not wait one after the other.
+	// pause is how long nothing is tried after that. Nothing is allowed then.
 	pause = 500 * time.Millisecond
 )
 
@@ -25,13 +22,10 @@ var errStuck = errors.New("the journal does not take records")
 
 // Journal sends entries in the journal's native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. The journal
 // package of go-systemd is not used, since it waits for ever, and its socket is not connected, for which the kernel
-// does not wake a sender when a full queue has room again.
+// does not wake a sender when a full queue has room again. It is used by one sender at a time.
 type Journal struct {
 	path string
-	mu   sync.Mutex
 	conn *net.UnixConn
-	buf  []byte
-	next time.Time // before it, nothing is tried
 
 	until time.Time // the deadline of conn
 }
@@ -54,34 +48,27 @@ func (j *Journal) dial() error {
 	return nil
 }
 
-// Send sends a record as one datagram.
-func (j *Journal) Send(r *audit.Record) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if time.Now().Before(j.next) {
-		return errStuck
-	}
-	j.buf = r.Append(j.buf[:0])
-	err := j.send()
-	if err == nil {
+// Send sends an entry as one datagram.
+func (j *Journal) Send(entry []byte) error {
+	err := j.send(entry)
+	switch {
+	case err == nil:
 		return nil
-	}
-	if isTimeout(err) {
-		j.next = time.Now().Add(pause)
+	case isTimeout(err):
 		return errStuck
 	}
 	// A journald that was started anew with a new socket.
 	if err := j.dial(); err != nil {
 		return err
 	}
-	return j.send()
+	return j.send(entry)
 }
 
-func (j *Journal) send() error {
+func (j *Journal) send(entry []byte) error {
 	if err := j.hurry(); err != nil {
 		return err
 	}
-	_, err := j.conn.Write(j.buf)
+	_, err := j.conn.Write(entry)
 	return err
 }
 

@@ -115,8 +115,10 @@ func network() error {
 			return fmt.Errorf("%s: %w\n%s", line, err, out)
 		}
 	}
-	// Thousands of short connections between two addresses: without these, their ports are used up.
+	// Thousands of short connections between two addresses: without these, their ports are used up. The queue of a journal's
+	// socket is as long as systemd makes it.
 	for name, value := range map[string]string{
+		"net/unix/max_dgram_qlen":      "512",
 		"net/ipv4/ip_local_port_range": "10000 65000", "net/ipv4/tcp_tw_reuse": "1", "net/ipv4/tcp_max_tw_buckets": "8192",
 	} {
 		if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0o644); err != nil {

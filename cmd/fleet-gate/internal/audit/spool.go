@@ -1,0 +1,213 @@
+package audit
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// gather is how long entries are gathered before they go to the journal. To wake journald for each of them costs a
+	// request more than all else that the gate does for it.
+	gather = 5 * time.Millisecond
+
+	// maxWaiting bounds the bytes that wait for the journal before a decision waits too. maxEnds is more, so that there
+	// is room for the ends of what is open while the journal takes nothing and so nothing new is allowed.
+	maxWaiting, maxEnds = 256 << 10, 8 << 20
+
+	// maxLeft bounds what is read of a file that another gate has left.
+	maxLeft = maxEnds + maxWaiting
+)
+
+// spool keeps entries from when they are recorded until the journal has them. They lie in files that outlive the gate,
+// whose next start sends what a gate that was killed has left; what it was sending just then may be in the journal twice.
+type spool struct {
+	dir     string
+	journal *Journal
+
+	mu      sync.Mutex
+	room    sync.Cond // something was sent, or cannot be
+	files   [2]*os.File
+	to      int    // the file that entries are added to; what is sent is in the other one
+	waiting []byte // what is in it, each entry ended by an empty line
+	fault   error  // of the last attempt to send
+	timer   *time.Timer
+	armed   bool // timer runs, or send does
+	closed  bool
+
+	sending sync.Mutex // held by who sends; taken before mu
+	turned  []byte     // what is sent
+	unsent  []byte     // the rest of it
+}
+
+// openSpool opens the spool in a folder and begins to send what is left in it.
+func openSpool(dir string, j *Journal) (s *spool, err error) {
+	s = &spool{dir: dir, journal: j, armed: true}
+	s.room.L = &s.mu
+	for i := range s.files {
+		name := filepath.Join(dir, fmt.Sprintf("audit.%d", i))
+		if s.files[i], err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+			return s, errors.Join(err, s.closeFiles())
+		}
+	}
+	if err := s.takeOver(); err != nil {
+		return s, errors.Join(err, s.closeFiles())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.timer = time.AfterFunc(gather, s.send)
+	return s, nil
+}
+
+// takeOver makes what is left in the files, the older one first, what is to be sent first, and leaves the first file
+// empty.
+func (s *spool) takeOver() error {
+	var left [2][]byte
+	var changed [2]time.Time
+	for i, f := range s.files {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		b, err := io.ReadAll(io.LimitReader(f, maxLeft))
+		if err != nil {
+			return err
+		}
+		left[i], changed[i] = whole(b), info.ModTime()
+	}
+	if err := s.files[1].Truncate(int64(len(left[1]))); err != nil {
+		return err
+	}
+	if _, err := s.files[1].Write(left[0]); err != nil {
+		return err
+	}
+	if changed[1].Before(changed[0]) {
+		left[0], left[1] = left[1], left[0]
+	}
+	s.unsent = slices.Concat(left[0], left[1])
+	return s.files[0].Truncate(0)
+}
+
+// whole is what is in b without an entry whose writing was broken off, for which nothing was allowed.
+func whole(b []byte) []byte {
+	end := bytes.LastIndex(b, mark)
+	if end < 0 {
+		return nil
+	}
+	return b[:end+len(mark)]
+}
+
+// mark is the end of an entry's last line and the empty line behind it; no entry has one inside.
+var mark = []byte("\n\n")
+
+// add records an entry. While the journal takes none that is an error, but for one that tells of what has been.
+func (s *spool) add(entry []byte, past bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := maxWaiting
+	if past {
+		limit = maxEnds
+	}
+	for !past && s.fault == nil && len(s.waiting)+len(entry) >= limit {
+		s.room.Wait()
+	}
+	switch {
+	case s.fault != nil && !past:
+		return s.fault
+	case s.closed || len(s.waiting)+len(entry) >= limit:
+		return errStuck
+	}
+	had := len(s.waiting)
+	s.waiting = append(append(s.waiting, entry...), '\n')
+	if _, err := s.files[s.to].Write(s.waiting[had:]); err != nil {
+		s.waiting = s.waiting[:had]
+		return errors.Join(err, s.files[s.to].Truncate(int64(had)))
+	}
+	if !s.armed {
+		s.armed = true
+		s.timer.Reset(gather)
+	}
+	return nil
+}
+
+// send sends what waits, and has itself called again where there is more.
+func (s *spool) send() {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return
+	}
+	err := s.turn()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = err
+	s.room.Broadcast()
+	s.armed = err != nil || len(s.waiting) > 0
+	switch {
+	case s.closed:
+	case err != nil:
+		s.timer.Reset(pause)
+	case s.armed:
+		s.timer.Reset(gather)
+	}
+}
+
+// turn sends what was not sent the last time, or else what has come since. s.sending is held.
+func (s *spool) turn() error {
+	if len(s.unsent) == 0 {
+		s.mu.Lock()
+		if cap(s.turned) > 2*maxWaiting {
+			s.turned = nil // the journal had taken nothing for long
+		}
+		s.turned, s.unsent, s.waiting = s.waiting, s.waiting, s.turned[:0]
+		s.to = 1 - s.to
+		s.room.Broadcast()
+		s.mu.Unlock()
+	}
+	for len(s.unsent) > 0 {
+		end := bytes.Index(s.unsent, mark) + 1
+		if err := s.journal.Send(s.unsent[:end]); err != nil {
+			return err
+		}
+		s.unsent = s.unsent[end+1:]
+	}
+	return s.files[1-s.to].Truncate(0)
+}
+
+// close sends what waits. What the journal does not take then stays for the next start, and the error tells how much.
+func (s *spool) close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.timer.Stop()
+	s.mu.Unlock()
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	fault := s.turn()
+	if fault == nil {
+		fault = s.turn() // the first may have been for the rest of one before
+	}
+	err := errors.Join(s.journal.Close(), s.closeFiles())
+	if n := bytes.Count(s.unsent, mark) + bytes.Count(s.waiting, mark); n > 0 {
+		return errors.Join(fmt.Errorf("%d audit records wait in %s for the next start: %w", n, s.dir, fault), err)
+	}
+	return errors.Join(fault, err)
+}
+
+func (s *spool) closeFiles() error {
+	var errs []error
+	for _, f := range s.files {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
