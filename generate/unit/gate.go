@@ -140,6 +140,7 @@ func (b *builder) gateService(a *model.Agent) {
 	b.gateBox(s, a, program, b.store("libexec/assert"))
 	s.Words("RuntimeDirectory", strings.TrimPrefix(b.m.GateRunDir(a.Key), "/run/"))
 	s.Words("RuntimeDirectoryMode", "0700")
+	s.Words("RuntimeDirectoryPreserve", "yes") // a gate that is killed leaves records in it to the next start
 	s.Words("LogRateLimitIntervalSec", "0") // the gate bounds what it writes
 	b.record(s)
 	b.takePolicy(s, "ExecStartPre", a)
