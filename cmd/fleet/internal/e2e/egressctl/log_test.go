@@ -50,6 +50,8 @@ func TestLog(t *testing.T) {
 		t.Errorf("log:\n%s", out)
 	}
 	h.fleet(2, "egress", "log", "nosuch")
+	h.fleet(0, "egress", "test", "web.test") // of the live generation, since there is no build
+	h.fleet(4, "egress", "test", "other.test", "--live")
 
 	// Watch goes on until it is interrupted, which is no failure.
 	out = h.Sh(`(e=0; timeout --preserve-status --signal=INT 4 fleet egress watch a >/tmp/watched || e=$?; echo "exit $e" >>/tmp/watched) & sleep 1

@@ -87,7 +87,11 @@ func TestStatus(t *testing.T) {
 		}
 		return nil
 	})
+	h.WriteFile("/var/lib/fleet/demo/egress/cut/ghost", "of an agent that is gone\n", 0o644)
 	h.fleet(0, "egress", "restore")
+	if left := h.MustRun("ls", "-A", "/var/lib/fleet/demo/egress/cut"); left != "" {
+		t.Errorf("restore leaves %s", left)
+	}
 	h.fleet(0, "egress", "bypass", "b", "--end")
 	h.status(0)
 }
