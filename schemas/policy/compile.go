@@ -163,9 +163,10 @@ func both(a, b Limits) Limits {
 	}
 }
 
-// budget names what is counted for a rule's limits: by what it allows, not by its place among the rules.
+// budget names what is counted for a rule's limits: by what it allows, not by its place among the rules. All ports of a
+// host count together: a rule of a spec without ports is one for 443 and one for 80 here.
 func (r *Rule) budget() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q", r.Ports, r.Methods, r.Paths))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", r.Methods, r.Paths))
 	return fmt.Sprintf("%s#%x", r.Host, sum[:4])
 }
 

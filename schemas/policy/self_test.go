@@ -98,10 +98,16 @@ func TestJ6Budget(t *testing.T) {
 	if d := m.Decide(ask(t, "dns x.wild.test")); !d.Wildcard() || d.Pattern != "*.wild.test" {
 		t.Errorf("got %+v", d)
 	}
-	p = policy.Policy{Version: 1, Project: "demo", Agent: "lead", Mode: policy.Enforce, Allow: []policy.Rule{{
-		Name: "r", Host: "web.test", Ports: []int{80}, Protocol: policy.HTTP, Limits: &policy.Limits{RequestsPerDay: 2},
-	}}}
+	limits := &policy.Limits{RequestsPerDay: 2}
+	p = policy.Policy{Version: 1, Project: "demo", Agent: "lead", Mode: policy.Enforce, Allow: []policy.Rule{
+		{Name: "r", Host: "web.test", Ports: []int{80}, Protocol: policy.HTTP, Limits: limits},
+		{Name: "r", Host: "web.test", Ports: []int{443}, Protocol: policy.TLS, Limits: limits},
+	}}
 	m = compile(t, p)
+	plain, secure := m.Decide(ask(t, "http web.test:80 GET /")), m.Decide(ask(t, "connect web.test:443"))
+	if plain.Budget == "" || plain.Budget != secure.Budget {
+		t.Errorf("a host's ports count apart: %q, %q", plain.Budget, secure.Budget)
+	}
 	if d := m.Decide(ask(t, "tcp web.test:80")); d.Budget != "" || d.Limits != (policy.Limits{}) {
 		t.Errorf("a connection counts beside its requests: %+v", d)
 	}
