@@ -123,23 +123,43 @@ type lasting struct {
 func (l *lasting) Cleanup(f func()) { l.ends = append(l.ends, f) }
 func (l *lasting) Failed() bool     { return false } // at its end no test is left to log to
 
-var shared struct {
+// pool is a machine that tests share, one after the other.
+type pool struct {
 	sync.Mutex
 	lasting lasting
 	lab     *lab
 }
 
-// share returns the machine that tests share which leave it as it was. It is theirs, one after the other.
+// steady is the machine of tests that leave it as it was, churned that of tests that switch and break gates.
+var steady, churned pool
+
+// share returns the machine of tests that leave it as it was.
 func share(t *testing.T) *lab {
 	t.Helper()
-	shared.Lock()
-	t.Cleanup(shared.Unlock)
-	shared.lasting.TB = t
-	if shared.lab == nil {
-		shared.lab = boot(&shared.lasting, clients(t))
-		shared.lab.serveSSH()
+	return steady.take(t, func(b testing.TB) *lab {
+		l := boot(b, clients(t))
+		l.serveSSH()
+		return l
+	})
+}
+
+// churn returns the machine of tests that change it, with the fleet of specText in force.
+func churn(t *testing.T) *lab {
+	t.Helper()
+	l := churned.take(t, func(b testing.TB) *lab { return boot(b, machine.Options{}) })
+	l.Switch(l.Build(spec()), "--now")
+	return l
+}
+
+func (p *pool) take(t *testing.T, boot func(testing.TB) *lab) *lab {
+	t.Helper()
+	p.Lock()
+	t.Cleanup(p.Unlock)
+	p.lasting.TB = t
+	if p.lab == nil {
+		p.lab = boot(&p.lasting)
 	}
-	l := shared.lab.on(t)
+	l := p.lab.on(t)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("end of the gates' journal:\n%s", l.journal("-n", "60"))
@@ -148,10 +168,12 @@ func share(t *testing.T) *lab {
 	return l
 }
 
-// endShared ends the machine that tests shared.
+// endShared ends the machines that tests shared.
 func endShared() {
-	for _, end := range slices.Backward(shared.lasting.ends) {
-		end()
+	for _, p := range []*pool{&steady, &churned} {
+		for _, end := range slices.Backward(p.lasting.ends) {
+			end()
+		}
 	}
 }
 
