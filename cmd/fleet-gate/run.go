@@ -17,6 +17,7 @@ import (
 	"fleet/cmd/fleet-gate/internal/audit"
 	"fleet/cmd/fleet-gate/internal/boottime"
 	"fleet/cmd/fleet-gate/internal/listen"
+	"fleet/cmd/fleet-gate/internal/walls"
 )
 
 const (
@@ -37,6 +38,7 @@ type options struct {
 	roots                   string
 	state, journal, control string
 	runtime                 string
+	walls                   string // list of the host's namespaces
 	ports                   listen.Ports
 	idle, tunnelIdle, drain time.Duration
 }
@@ -51,6 +53,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
 	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
 	f.StringVar(&o.runtime, "runtime", os.Getenv("RUNTIME_DIRECTORY"), "`folder` for records on their way to the journal; that of --state if not given")
+	f.StringVar(&o.walls, "walls", "", "prove first that the unit's sandbox is there; `file` lists the host's namespaces")
 	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
 	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
@@ -108,6 +111,10 @@ func run(args []string, stderr io.Writer) int {
 		log.Error(err)
 		return 2
 	}
+	if err := proved(o); err != nil {
+		log.Error(err)
+		return 1
+	}
 	g, err := open(o, log)
 	if err != nil {
 		log.Error(err)
@@ -115,6 +122,17 @@ func run(args []string, stderr io.Writer) int {
 	}
 	defer g.close()
 	return g.serve()
+}
+
+// proved refuses to serve where a wall of the unit's sandbox is missing.
+func proved(o options) error {
+	if o.walls == "" {
+		return nil
+	}
+	if err := walls.Check(o.walls, "/proc"); err != nil {
+		return fmt.Errorf("the sandbox of this unit is not whole: %w", err)
+	}
+	return nil
 }
 
 // serve serves and handles signals.

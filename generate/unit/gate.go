@@ -137,18 +137,17 @@ func (b *builder) gateService(a *model.Agent) {
 	s.Span("WatchdogSec", gateWatch)
 	s.Span("TimerSlackNSec", gateSlack)
 	program := b.store("libexec/" + GateProgram)
-	b.gateBox(s, a, program, b.store("libexec/assert"))
+	b.gateBox(s, a, program)
 	s.Words("RuntimeDirectory", strings.TrimPrefix(b.m.GateRunDir(a.Key), "/run/"))
 	s.Words("RuntimeDirectoryMode", "0700")
 	s.Words("RuntimeDirectoryPreserve", "yes") // a gate that is killed leaves records in it to the next start
-	s.Words("LogRateLimitIntervalSec", "0") // the gate bounds what it writes
-	b.record(s)
-	b.takePolicy(s, "ExecStartPre", a)
-	s.Exec("ExecStartPre", Command{Argv: []string{b.store("libexec/assert"), "gate", b.m.HostNamespaces()}})
+	s.Words("LogRateLimitIntervalSec", "0")    // the gate bounds what it writes
+	b.recordGate(s, a)
 	ports := a.GatePorts()
 	s.Raw("Environment", "FLEET_BOOT=%b") // in a container, its sandbox shows it another id than the tool reads
 	s.Exec("ExecStart", Command{Argv: []string{
 		program,
+		"--walls=" + b.m.HostNamespaces(),
 		"--policy=" + b.policyFile(a),
 		"--state=" + b.m.GateStateDir(a.Key),
 		"--control=" + b.m.GateRunDir(a.Key) + "/control",
@@ -158,7 +157,7 @@ func (b *builder) gateService(a *model.Agent) {
 		"--dns-port=" + strconv.Itoa(ports.DNS),
 		"--proxy-port=" + strconv.Itoa(ports.Proxy),
 	}, Fold: 1})
-	b.takePolicy(s, "ExecReload", a)
+	s.Exec("ExecReload", Command{Prefix: "+", Argv: b.takePolicy(a)})
 	s.Exec("ExecReload", Command{Argv: []string{
 		program, "reload", "--policy=" + b.policyFile(a), "--control=" + b.m.GateRunDir(a.Key) + "/control",
 	}})
@@ -168,10 +167,15 @@ func (b *builder) gateService(a *model.Agent) {
 func (b *builder) policyFile(a *model.Agent) string { return b.m.GatePolicyDir(a.Key) + "/policy.json" }
 
 // takePolicy has root copy the live generation's policy to where the gate can read it.
-func (b *builder) takePolicy(s Section, key string, a *model.Agent) {
-	s.Exec(key, Command{Prefix: "+", Argv: []string{
+func (b *builder) takePolicy(a *model.Agent) []string {
+	return []string{
 		b.store("libexec/policy"), b.m.ActiveDir() + "/" + string(egress.PolicyPath(a)), b.policyFile(a), a.GateUser,
-	}})
+	}
+}
+
+// recordGate notes which definition runs, and takes the policy.
+func (b *builder) recordGate(s Section, a *model.Agent) {
+	s.Record(b.store("libexec/record"), append([]string{b.m.UnitsDir(), "--then"}, b.takePolicy(a)...)...)
 }
 
 // gateBox is the sandbox of what runs as the gate's user: it sees the host's programs and configuration, nothing of
@@ -226,8 +230,7 @@ func (b *builder) authority(a *model.Agent) {
 	program := b.store("libexec/" + GateProgram)
 	b.gateBox(s, a, program)
 	s.Bind(Bind{Source: b.m.BundleDir(a.Key), Write: true})
-	b.record(s)
-	b.takePolicy(s, "ExecStartPre", a)
+	b.recordGate(s, a)
 	s.Env("FLEET_INSPECTED", inspected(a)) // so that it runs again when they change
 	s.Exec("ExecStart", Command{Argv: []string{
 		program, "ca",

@@ -5,17 +5,15 @@
 # warning where the kernel or a container does not allow them. A unit whose assert fails does not start.
 #
 #   assert MODE HOST OWN [WRITABLE...]
-#   assert gate HOST
 #
-# MODE is namespace, user or sudo (user, and the agent may call sudo); a gate has the host's network and file system, and
-# writes to its own folders alone. HOST is the list that libexec/namespaces wrote.
+# MODE is namespace, user or sudo (user, and the agent may call sudo). HOST is the list that libexec/namespaces wrote.
 # OWN is the agent's own folder in /run, which has a file system of its own; WRITABLE are all other mounts that may be
 # written to, with white space as /proc/self/mountinfo writes it.
 set -eu
 export LC_ALL=C PATH=/usr/bin:/bin
 
-mode=$1 host=$2 folder=${3-}
-shift "$(($# < 3 ? $# : 3))"
+mode=$1 host=$2 folder=$3
+shift 3
 writable=" $folder $* "
 tab=$(printf '\t')
 bad=0
@@ -58,7 +56,7 @@ process() {
 namespaces() {
 	case $mode in
 	namespace) types='net ipc mnt uts user' ;;
-	user | gate) types='ipc mnt uts user' ;;
+	user) types='ipc mnt uts user' ;;
 	*) types='ipc mnt uts' ;;
 	esac
 	for type in $types; do
@@ -110,22 +108,8 @@ sockets() {
 	[ "$mode" = sudo ] || [ ! -e /run/systemd/private ] || fail '/run/systemd/private must not be here'
 }
 
-# system: nothing of the host's but what is named can be written to.
-system() {
-	while read -r _ _ _ _ point options _; do
-		case "$point ,$options," in
-		"/ "*,ro,*) return ;;
-		esac
-	done </proc/self/mountinfo
-	fail '/ must be read-only'
-}
-
 process
 namespaces
-if [ "$mode" = gate ]; then
-	system
-	exit "$bad"
-fi
 mounts
 sockets
 exit "$bad"

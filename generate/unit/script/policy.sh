@@ -7,11 +7,8 @@
 #
 # Runs as root before a gate starts and before it reads its policy again. The folder of TO is root's.
 set -eu
-umask 077
 export LC_ALL=C PATH=/usr/bin:/bin
 
 from=$1 to=$2 group=$3
-cat "$from" >"$to.new"
-chgrp "$group" "$to.new"
-chmod 0440 "$to.new"
-mv -f "$to.new" "$to"
+install -m 0440 -g "$group" -- "$from" "$to.new"
+mv -f -- "$to.new" "$to"

@@ -4,6 +4,7 @@
 # Notes which definition of a unit runs, before anything else of the service does: root's ExecStartPre=+.
 #
 #   record UNIT DIGEST FOLDER [FLAG...] [-- OWN...]
+#   record UNIT DIGEST FOLDER --then COMMAND...
 #
 # Writes the line "DIGEST INVOCATION" to FOLDER/UNIT and removes the flags. OWN are the agent's own folders, which it can
 # close to itself so that nothing starts any more: they are opened again. The folders above are root's. Inside an agent's root there is neither
@@ -16,6 +17,10 @@ unit=$1 digest=$2 folder=$3
 shift 3
 printf '%s %s\n' "$digest" "${INVOCATION_ID:?is set by systemd}" >"$folder/.$unit.$$"
 mv -f "$folder/.$unit.$$" "$folder/$unit"
+if [ "${1-}" = --then ]; then # for each command systemd would make the unit's root anew
+	shift
+	exec "$@"
+fi
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	rm -f "$1"
 	shift
