@@ -162,7 +162,7 @@ func leaks(s *origins.Seen, but string) string {
 	}
 	for _, p := range s.Packets {
 		switch {
-		case p.Protocol == "icmp6" || multicast(p.Address): // the link's own
+		case linkOnly(p): // the link's and the origins' own
 		case (p.Address == origins.Address || p.Address == origins.Resolver) && slices.Contains(served, p.Port):
 		default:
 			out = append(out, fmt.Sprintf("%d packets %s to %s port %d", p.Count, p.Protocol, p.Address, p.Port))
@@ -171,9 +171,11 @@ func leaks(s *origins.Seen, but string) string {
 	return strings.Join(out, "; ")
 }
 
-func multicast(address string) bool {
-	at, err := netip.ParseAddr(address)
-	return err == nil && at.IsMulticast()
+// linkOnly tells of what a link and its ends say by themselves.
+func linkOnly(p origins.Packet) bool {
+	at, err := netip.ParseAddr(p.Address)
+	said := p.Protocol != "tcp" && p.Protocol != "udp" && at.IsMulticast() // IGMP and MLD
+	return p.Protocol == "icmp6" || err == nil && (said || at.IsLoopback())
 }
 
 // entries are all records of the agent.
