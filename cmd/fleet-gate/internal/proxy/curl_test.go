@@ -18,6 +18,7 @@ import (
 
 // EGR-D8, D10, EGR-E1, E2: curl, with OpenSSL and nghttp2 in place of Go's libraries, on each way.
 func TestCurl(t *testing.T) {
+	t.Parallel()
 	curl, err := exec.LookPath("curl")
 	if err != nil {
 		t.Log("curl is not installed; Go's clients do the same in the other tests")

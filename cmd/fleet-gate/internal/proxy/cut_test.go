@@ -39,6 +39,7 @@ func TestBrokenAnswer(t *testing.T) {
 // EGR-E26, EGR-H4: a new policy cuts in mid-stream what it does not allow, and leaves other requests alone.
 
 func TestE26CutInside(t *testing.T) {
+	t.Parallel()
 	g := inspect(t)
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
@@ -77,16 +78,16 @@ func TestE26CutInside(t *testing.T) {
 		}
 		began := time.Now()
 		g.apply()
-		if _, err := io.Copy(io.Discard, one); err == nil || time.Since(began) > time.Second {
+		if _, err := io.Copy(io.Discard, one); err == nil || time.Since(began) > patience {
 			t.Errorf("goes on: %v after %s", err, time.Since(began))
 		}
-		if _, err := io.CopyN(io.Discard, three, 1000); err != nil {
+		if _, err := io.CopyN(io.Discard, three, 100); err != nil {
 			t.Errorf("the allowed one: %v", err)
 		}
 		g.policy.Allow = before[:2] // not even the host
 		began = time.Now()
 		g.apply()
-		if _, err := io.Copy(io.Discard, three); err == nil || time.Since(began) > time.Second {
+		if _, err := io.Copy(io.Discard, three); err == nil || time.Since(began) > patience {
 			t.Errorf("the host goes on: %v after %s", err, time.Since(began))
 		}
 		g.policy.Allow = before
@@ -97,6 +98,7 @@ func TestE26CutInside(t *testing.T) {
 // A cut ends also an agent that reads nothing, and a host that says nothing.
 
 func TestE26CutStalled(t *testing.T) {
+	t.Parallel()
 	g := inspect(t)
 	reached := make(chan bool, 2)
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
@@ -197,8 +199,8 @@ func TestE4WebSocketInside(t *testing.T) {
 	g.px.Idle = 200 * time.Millisecond
 	ws := dial("new.test")
 	began := time.Now()
-	ws.SetDeadline(began.Add(10 * time.Second))
-	if _, err := ws.Read(make([]byte, 1)); err == nil || time.Since(began) > 5*time.Second {
+	ws.SetDeadline(began.Add(2 * patience))
+	if _, err := ws.Read(make([]byte, 1)); err == nil || time.Since(began) > patience {
 		t.Errorf("is idle for %s: %v", time.Since(began), err)
 	}
 	if end := g.end(); end.Result != "idle" {
@@ -219,20 +221,33 @@ func TestE4WebSocketInside(t *testing.T) {
 
 // EGR-E11 of the catalogue: a host that works for an agent that is gone is let go, inside TLS too.
 
+func all(resp *http.Response) (string, error) {
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+// An exchange ends over which no byte goes, and no other one.
 func TestIdleExchange(t *testing.T) {
+	t.Parallel()
 	g := inspect(t)
-	g.px.Idle = 200 * time.Millisecond
+	const idle, writes = 200 * time.Millisecond, 20
+	g.px.Idle = idle
+	pauses := make(chan time.Duration, 1) // the longest of a busy one
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/begun" {
 			io.WriteString(w, "begun")
 			w.(http.Flusher).Flush()
 		}
 		if r.URL.Path == "/v1/busy" {
-			for range 20 {
-				time.Sleep(20 * time.Millisecond)
+			longest, last := time.Duration(0), time.Now()
+			for range writes {
+				time.Sleep(idle / 10)
 				io.WriteString(w, "x")
 				w.(http.Flusher).Flush()
+				longest, last = max(longest, time.Since(last)), time.Now()
 			}
+			pauses <- longest
 			return
 		}
 		<-r.Context().Done()
@@ -248,21 +263,28 @@ func TestIdleExchange(t *testing.T) {
 					err = io.EOF
 				}
 			}
-			if err == nil || time.Since(began) > 2*time.Second {
+			if err == nil || time.Since(began) > patience {
 				t.Errorf("%s: %v after %s", path, err, time.Since(began))
 			}
 			if end := g.end(); end.Result != "idle" {
 				t.Errorf("%s: %s", path, end)
 			}
 		}
-		resp, err := w.client.Get(w.url + "/v1/busy")
-		if err != nil {
-			t.Fatal(err)
+		for range 20 { // on a machine that has no time for it, it may not be busy
+			b := ""
+			resp, err := w.client.Get(w.url + "/v1/busy")
+			if err == nil {
+				b, err = all(resp)
+			}
+			g.end()
+			paused := <-pauses
+			if len(b) == writes && err == nil {
+				return
+			}
+			if paused < idle/2 {
+				t.Fatalf("a busy one: %q, %v", b, err)
+			}
 		}
-		defer resp.Body.Close()
-		if b, err := io.ReadAll(resp.Body); len(b) != 20 || err != nil {
-			t.Errorf("a busy one: %q, %v", b, err)
-		}
-		g.end()
+		t.Error("was never busy")
 	})
 }

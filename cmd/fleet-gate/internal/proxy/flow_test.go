@@ -17,6 +17,7 @@ import (
 // EGR-E9 of the catalogue: answers of each framing, on every way, over one connection.
 
 func TestE9Framing(t *testing.T) {
+	t.Parallel()
 	g := inspect(t)
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -294,6 +295,7 @@ func TestD10Streaming(t *testing.T) {
 // EGR-E9 of the catalogue: an answer that comes before the body was read reaches the agent, on every way.
 
 func TestE9EarlyInside(t *testing.T) {
+	t.Parallel()
 	g := inspect(t)
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")

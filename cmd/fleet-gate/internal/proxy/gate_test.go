@@ -26,6 +26,9 @@ import (
 	"fleet/schemas/policy"
 )
 
+// patience is how long a test waits for what comes soon on a machine that has time for it.
+const patience = time.Minute
+
 // gate is a proxy with origins: web.test by HTTP, tls.test by TLS, raw.test, which speaks first; deny.test is refused.
 type gate struct {
 	t       testing.TB
@@ -61,7 +64,7 @@ func (g *gate) Write(r record.Record) error {
 // said returns the records since the last call, once there are n of them.
 func (g *gate) said(n int) string {
 	g.t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		g.mu.Lock()
 		var out []string
@@ -138,7 +141,7 @@ func start(t testing.TB) *gate {
 	t.Cleanup(func() {
 		g.judge.CutAll()
 		g.px.Replaced()
-		for end := time.Now().Add(5 * time.Second); srv.Open() > 0; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); srv.Open() > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Errorf("%d connections are never done", srv.Open())
 				return
@@ -214,19 +217,19 @@ func (g *gate) dial(addr string) *net.TCPConn {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c.(*net.TCPConn)
 }
 
 // ask sends text and returns all that comes back, which is nothing where the connection is reset.
 func (g *gate) ask(addr, text string) string {
 	g.t.Helper()
-	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	c, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		return ""
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, text)
 	b, _ := io.ReadAll(c)
 	return string(b)
@@ -261,7 +264,7 @@ func (g *gate) handshake(c net.Conn, name string) (*tls.Conn, error) {
 // end returns the next record of an end.
 func (g *gate) end() record.Record {
 	g.t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		g.mu.Lock()
 		for i, r := range g.records {
 			if r.Event == record.End {

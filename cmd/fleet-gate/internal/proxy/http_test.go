@@ -181,13 +181,17 @@ func TestE7GoneAway(t *testing.T) {
 
 // EGR-E11 of the catalogue: a host that works for an agent that is gone is let go; one that is slow is waited for.
 func TestE11AgentGone(t *testing.T) {
+	t.Parallel()
 	g := start(t)
-	ended := make(chan bool, 1)
+	ended, late := make(chan bool, 1), make(chan time.Duration, 3)
+	late <- patience // must not be reached
+	late <- goneAfter * 5 / 4
+	late <- goneAfter * 5 / 4
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			ended <- true
-		case <-time.After(2 * goneAfter):
+		case <-time.After(<-late):
 			io.WriteString(w, "late")
 			ended <- false
 		}
@@ -308,6 +312,7 @@ func TestE10Expect(t *testing.T) {
 
 // EGR-E9 of the catalogue: an answer that comes before the body was read reaches the agent; nothing is left open.
 func TestE9EarlyAnswer(t *testing.T) {
+	t.Parallel()
 	g := start(t)
 	g.handler = func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")

@@ -76,7 +76,7 @@ func TestInspectRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 			g.mu.Lock()
 			n := len(g.records)
 			if n == 2 || time.Now().After(end) {
@@ -372,7 +372,7 @@ func TestE26RulesForPathsCome(t *testing.T) {
 	}
 	began := time.Now()
 	g.apply()
-	if _, err := one.Read(make([]byte, 1)); err == nil || time.Since(began) > 5*time.Second {
+	if _, err := one.Read(make([]byte, 1)); err == nil || time.Since(began) > patience {
 		t.Errorf("goes on: %v", err)
 	}
 	g.handler = echoes

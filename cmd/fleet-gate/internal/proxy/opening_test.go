@@ -55,7 +55,7 @@ func (g *gate) host(answer []byte) (got func() []byte) {
 			return
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		buf := make([]byte, 1)
 		n, _ := c.Read(buf)
 		c.Write(answer)
@@ -102,7 +102,7 @@ func TestD1SecondHello(t *testing.T) {
 				conn.Write(bytes.Join([][]byte{right, c.second}, nil))
 			} else {
 				conn.Write(right)
-				conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				conn.SetReadDeadline(time.Now().Add(patience))
 				io.ReadFull(conn, make([]byte, min(len(c.answer), 5)))
 				conn.Write(c.second)
 			}
