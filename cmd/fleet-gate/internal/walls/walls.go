@@ -48,8 +48,13 @@ func process(proc string) error {
 		errs = append(errs, errors.New("must not be root"))
 	}
 	for _, want := range [][2]string{
-		{"CapInh", noCaps}, {"CapPrm", noCaps}, {"CapEff", noCaps}, {"CapBnd", noCaps}, {"CapAmb", noCaps},
-		{"NoNewPrivs", "1"}, {"Seccomp", "2"},
+		{"CapInh", noCaps},
+		{"CapPrm", noCaps},
+		{"CapEff", noCaps},
+		{"CapBnd", noCaps},
+		{"CapAmb", noCaps},
+		{"NoNewPrivs", "1"},
+		{"Seccomp", "2"},
 	} {
 		if key, value := want[0], want[1]; have[key] != value {
 			errs = append(errs, fmt.Errorf("%s must be %s, is %q", key, value, have[key]))
