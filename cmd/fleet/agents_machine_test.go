@@ -131,7 +131,7 @@ func dailyStatus(t *testing.T, h *e2e.Host) {
 		t.Errorf("off: %+v", off)
 	}
 	wants(t, fleet(t, h, 0, "status"), `project demo   generation 1 \([0-9a-f]{8}, active \d+ (s|min), booted\)   drift: none`,
-		`(?m)^AGENT +STATE +SESSION +LAST BEAT +MEMORY +NEXT$`, `(?m)^a +working +#\d+, \d+ s`, `(?m)^off +disabled +-`)
+		`(?m)^AGENT +STATE +SESSION +LAST BEAT +GATE +EGRESS 24h +MEMORY +NEXT$`, `(?m)^a +working +#\d+, \d+ s`, `(?m)^off +disabled +-`)
 }
 
 func dailyDetail(t *testing.T, h *e2e.Host) {
