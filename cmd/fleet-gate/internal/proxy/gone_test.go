@@ -34,8 +34,9 @@ func TestE11GoneInside(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
+	ways := g.ways()
 	for _, path := range []string{"/v1/x", "/v1/begun"} {
-		for _, w := range g.ways() {
+		for _, w := range ways {
 			wg.Go(func() {
 				resp, err := w.client.Do(request(t, "GET", w.url+path).WithContext(ctx))
 				if err == nil {
