@@ -77,13 +77,21 @@ func TestE11UploadGone(t *testing.T) {
 			req := request(t, "POST", w.url+"/v1/x").WithContext(ctx)
 			req.Body = r
 			go func() {
-				<-read
+				select {
+				case <-read:
+				case <-ctx.Done():
+				}
 				cancel()
 				to.CloseWithError(io.ErrClosedPipe) // no end of the body
 			}()
-			if resp, err := w.client.Do(req); err == nil {
+			resp, err := w.client.Do(req)
+			cancel()
+			if err == nil {
 				resp.Body.Close()
-				t.Error("an answer")
+			}
+			// The host may have closed a kept connection just before.
+			if err == nil && resp.StatusCode != http.StatusBadGateway {
+				t.Errorf("an answer: %s", resp.Status)
 			}
 		}
 		w.client.CloseIdleConnections()
