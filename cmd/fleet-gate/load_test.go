@@ -219,6 +219,43 @@ func TestH9Complete(t *testing.T) {
 	}
 }
 
+// EGR-H9: a gate that is killed has recorded each decision; its next start sends those that the journal did not have yet.
+func TestH9Killed(t *testing.T) {
+	h := newHost(t)
+	h.start()
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	h.drained(func(r map[string]string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r["FLEET_EVENT"] == "decision" {
+			seen[r["FLEET_CONNECTION"]] = true
+		}
+	})
+	const n = 100
+	for range n {
+		c, _, code := h.connect(h.origin.Addr().String())
+		c.Close()
+		if code != 200 {
+			t.Fatalf("status %d", code)
+		}
+	}
+	h.cmd.Process.Kill()
+	h.cmd.Wait()
+	h.start()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		mu.Lock()
+		got := len(seen)
+		mu.Unlock()
+		if got == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d decisions are in the journal", got, n)
+		}
+	}
+}
+
 // EGR-E27, EGR-H7: whatever an agent writes where a record has it, each record is whole, in its own lines, and bounded.
 func TestE27Injection(t *testing.T) {
 	h := newHost(t)
