@@ -160,7 +160,7 @@ func TestEGRE32Terminals(t *testing.T) {
 // gone wants no process of the agent's user.
 func (f *fleet) gone(key string) {
 	f.t.Helper()
-	out, _ := f.Try("sh", "-c", "ps -o pid,user:20,args -e | grep '[d]emo-"+key+"'")
+	out, _ := f.Try("sh", "-c", "ps -o pid,user:20,args -e | grep '[d]emo-"+key+"' | grep -v 'demo-"+key+"-gate '")
 	if out != "" {
 		f.t.Errorf("%s (%s): still there:\n%s", key, isolation[key], out)
 	}

@@ -26,6 +26,7 @@ func (l *lasting) Failed() bool             { return false } // at its end no te
 var shared struct {
 	sync.Mutex
 	lasting lasting
+	begun   bool // a test has tried to make it
 	fleet   *fleet
 }
 
@@ -36,7 +37,10 @@ func share(t *testing.T) *fleet {
 	shared.Lock()
 	t.Cleanup(shared.Unlock)
 	shared.lasting.TB = t
-	if shared.fleet == nil {
+	if shared.begun && shared.fleet == nil {
+		t.Fatal("another test could not make the machine that tests share")
+	}
+	if shared.begun = true; shared.fleet == nil {
 		f := boot(&shared.lasting, machine.Options{})
 		f.startOrigin()
 		f.startServices()

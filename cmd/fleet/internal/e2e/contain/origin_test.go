@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -80,7 +81,8 @@ func (f *fleet) startOrigin() {
 	f.t.Helper()
 	f.MustRun("systemd-run", "-q", "--unit=origin", "-p", "PrivateNetwork=yes", program, "origin")
 	f.Sh(`
-		until pid=$(systemctl show -P MainPID origin) && [ "$pid" -gt 0 ]; do sleep 0.1; done
+		until pid=$(systemctl show -P MainPID origin) && [ "$pid" -gt 0 ] && # and has its own network
+			[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/1/ns/net)" ]; do sleep 0.1; done
 		in="nsenter -t $pid -n --"
 		ip link add ` + originLink + ` type veth peer name out0
 		ip link set ` + originLink + ` addrgenmode none
@@ -140,10 +142,17 @@ func (f *fleet) forget() {
 	f.Sh("truncate -s 0 " + originLog)
 }
 
-// noRoutes returns how often the kernel found no way out of an agent's network namespace: Ip and Ip6 OutNoRoutes.
-func (f *fleet) noRoutes(key string) string {
+// stopped returns how many packets the kernel has stopped in an agent's network namespace: by its rules, or as there is no
+// way out (Ip and Ip6 OutNoRoutes).
+func (f *fleet) stopped(key string) int {
 	f.t.Helper()
-	return f.Sh(`p=/proc/` + f.pid(key) + `/net
+	pid := f.pid(key)
+	n, err := strconv.Atoi(f.Sh(`p=/proc/` + pid + `/net; {
+		nsenter -t ` + pid + ` -n nft list chain inet fleet rest | sed -n 's/.*counter packets \([0-9]*\).*/\1/p'
 		awk '$1 == "Ip:" && !h { split($0, name); h = 1; next } $1 == "Ip:" { for (i in name) if (name[i] == "OutNoRoutes") print $i }' $p/snmp
-		awk '$1 == "Ip6OutNoRoutes" { print $2 }' $p/snmp6`)
+		awk '$1 == "Ip6OutNoRoutes" { print $2 }' $p/snmp6; } | awk '{ n += $1 } END { print n + 0 }'`))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return n
 }

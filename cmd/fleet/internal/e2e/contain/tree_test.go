@@ -13,7 +13,7 @@ import (
 // given are the folders of an agent's root whose content is the host's programs, the kernel's, or the agent's own.
 var given = []string{
 	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev/pts", "/etc/alternatives", "/etc/ld.so.conf.d",
-	"/etc/ssl/certs", "/etc/terminfo", "/etc/pki/ca-trust", "/etc/pki/tls/certs", "/tmp", "/var/tmp", "/dev/shm",
+	"/etc/ssl/certs", "/etc/terminfo", "/etc/pki/ca-trust", "/etc/pki/tls/certs", "/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue",
 }
 
 // tree tells of every path of its root.

@@ -12,7 +12,7 @@ import (
 )
 
 // The watcher looks at every process of the machine, all the time, and writes down those of an agent's user that are not
-// in a unit of this agent.
+// in a unit of this agent, and those of its gate's user that are not in the gate's.
 const (
 	watchLog   = "/run/watch.log"
 	watchEvery = 5 * time.Millisecond
@@ -65,7 +65,11 @@ func stray(dir string, users map[string]string) string {
 	}
 	_, path, _ := strings.Cut(strings.TrimSpace(string(group)), "::")
 	// Of a unit that has just ended the group is gone before its dead processes are.
-	unit, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(path, "/fleet.slice/fleet-demo.slice/"), " (deleted)"), "/")
+	path = strings.TrimSuffix(path, " (deleted)")
+	if strings.HasSuffix(key, "-gate") && path == "/fleet.slice/fleet-demo_gates.slice/fleet-demo-"+key+".service" {
+		return ""
+	}
+	unit, _, _ := strings.Cut(strings.TrimPrefix(path, "/fleet.slice/fleet-demo.slice/"), "/")
 	for _, form := range []string{"fleet-demo-%s.service", "fleet-demo-%s-attach@*.service", "fleet-demo-%s-job-*.service", "fleet-demo-%s-probe.service"} {
 		if ok, _ := filepath.Match(fmt.Sprintf(form, key), unit); ok {
 			return ""
@@ -79,7 +83,7 @@ func stray(dir string, users map[string]string) string {
 func (f *fleet) startWatch() {
 	f.t.Helper()
 	f.MustRun("systemd-run", "-q", "--unit=watch", program, "watch")
-	want := fmt.Sprintf("watching %d\n", len(agents))
+	want := fmt.Sprintf("watching %d\n", 2*len(agents)) // with their gates
 	f.Eventually("the watcher", 10*time.Second, func() error {
 		if text, _ := f.Try("cat", watchLog); text != want {
 			return fmt.Errorf("it says %q", text)
