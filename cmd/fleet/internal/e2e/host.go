@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,12 +74,29 @@ func (h *Host) Build(specText string) string {
 	return h.BuildIn(dir, "fleet.jsonnet")
 }
 
+// BuildWith is Build with other daemons than those of this source, paths by name.
+func (h *Host) BuildWith(specText string, programs map[string]string) string {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "fleet.jsonnet"), []byte(specText), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.build(dir, "fleet.jsonnet", programs)
+}
+
 // BuildIn is Build of a spec that stands in a folder of this host.
 func (h *Host) BuildIn(dir, file string) string {
 	h.t.Helper()
+	return h.build(dir, file, nil)
+}
+
+func (h *Host) build(dir, file string, programs map[string]string) string {
+	h.t.Helper()
+	all := daemons(h.t)
+	maps.Copy(all, programs)
 	c, err := generate.Compile(context.Background(), generate.Options{
 		Spec: spec.Options{Dir: dir, File: file}, Lock: h.built.lock, Target: runtime.GOOS + "/" + runtime.GOARCH,
-		Programs: daemons(h.t),
+		Programs: all,
 	})
 	if err != nil {
 		h.t.Fatalf("compile:\n%v", err)

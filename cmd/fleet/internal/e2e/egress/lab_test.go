@@ -127,6 +127,7 @@ func (l *lasting) Failed() bool     { return false } // at its end no test is le
 type pool struct {
 	sync.Mutex
 	lasting lasting
+	begun   bool // a test has tried to make it
 	lab     *lab
 }
 
@@ -156,7 +157,10 @@ func (p *pool) take(t *testing.T, boot func(testing.TB) *lab) *lab {
 	p.Lock()
 	t.Cleanup(p.Unlock)
 	p.lasting.TB = t
-	if p.lab == nil {
+	if p.begun && p.lab == nil {
+		t.Fatal("another test could not make the machine that tests share")
+	}
+	if p.begun = true; p.lab == nil {
 		p.lab = boot(&p.lasting)
 	}
 	l := p.lab.on(t)
