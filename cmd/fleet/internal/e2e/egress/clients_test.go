@@ -11,6 +11,7 @@ import (
 	"fleet/activate/machine"
 	"fleet/cmd/fleet/internal/e2e"
 	"fleet/cmd/fleet/internal/e2e/origins"
+	"fleet/schemas/audit"
 )
 
 // sshPort is where git.test has its real sshd.
@@ -78,6 +79,10 @@ var realClients = []client{
 			"--target t thing && PYTHONPATH=t /usr/bin/python3 -c 'import thing; print(thing.what)'", "a thing", "registry.test",
 	},
 	{"python", `/usr/bin/python3 -c "import urllib.request as r; print(r.urlopen('https://web.test/py').read().decode())"`, "origin web.test GET /py", "web.test"},
+	{
+		"claude", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_AUTOUPDATER=1 ANTHROPIC_API_KEY=fleet-test-0123456789-abcdefghijklmnop claude --print -- 'Say something.'",
+		"The stand-in has done its part.", "api.anthropic.com",
+	},
 	{"go", program + " get https://web.test/go", "origin web.test GET /go", "web.test"},
 	{"go-inspected", program + " get https://api.test/v1/go", "origin api.test GET /v1/go", "api.test"},
 }
@@ -113,6 +118,29 @@ func (a *agent) work(t *testing.T, plain bool) {
 			}
 		})
 	}
+}
+
+// H9: each request has a record of its decision and one of its end, with its bytes.
+func TestCATH9Complete(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, a *agent) {
+		a.must(order{Script: "curl -sS -o /dev/null 'http://web.test/h9/[1-150]' && curl -sS -o /dev/null 'https://any.api.test/h9/[151-300]'", Time: time.Minute}, "")
+		decided, ended := map[string]int{}, map[string]int{}
+		for _, e := range a.entries() {
+			switch {
+			case !strings.HasPrefix(e.Path, "/h9/"):
+			case e.Event == audit.Decision:
+				decided[e.Path]++
+			case e.Event == audit.End && e.BytesDown > 0:
+				ended[e.Path]++
+			}
+		}
+		for i := 1; i <= 300; i++ {
+			if path := fmt.Sprint("/h9/", i); decided[path] != 1 || ended[path] != 1 {
+				t.Errorf("%s has %d decisions and %d ends", path, decided[path], ended[path])
+			}
+		}
+	})
 }
 
 // E3: SSH and a protocol of any bytes work on the listed port, and no other port of the host does.

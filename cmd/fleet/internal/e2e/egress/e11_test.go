@@ -70,6 +70,7 @@ func TestCATB9OwnAddress(t *testing.T) {
 			host(1): {Addresses: []string{ownPublic}}, host(2): {Addresses: []string{origins.HostAddress}}, host(3): {Addresses: []string{"127.0.0.1"}},
 			"home.test": {Addresses: []string{strings.Split(a.on(t).lab.agent(t, "u2").proxy, ":")[0]}},
 		})
+		defer a.reload()
 		defer a.net.Names(map[string]origins.Answer{"home.test": {Addresses: []string{"10.1.2.3"}}})
 		a.reload()
 		a.blocked([]attempt{

@@ -234,6 +234,10 @@ func TestEGRE16Forwarded(t *testing.T) {
 		a.must(order{Script: "curl -sS -o /dev/null -w '%{http_code}' https://any.api.test/status'?code=204'"}, "204")
 		a.must(order{Script: "curl -sS -o /dev/null -w '%{http_code}' https://any.api.test/status'?code=304'"}, "304")
 		a.must(order{Script: "head -c 200000 /dev/zero | curl -sS -H 'Expect: 100-continue' --data-binary @- https://any.api.test/echo | wc -c"}, "200000")
+		client := &http.Client{Transport: a.transport("any.api.test:443", a.trusting("any.api.test", "h2"))} // D10: HTTP/2 and nothing else
+		if r, err := client.Post("https://any.api.test/echo", "application/grpc", strings.NewReader("hello")); err != nil || r.ProtoMajor != 2 || refusalOf(r, nil) != nil {
+			t.Errorf("HTTP/2 only: %+v, %v", r, err)
+		}
 		a.must(order{Script: "curl -sS --http2-prior-knowledge https://any.api.test/prior"}, "/prior")
 		a.must(order{Script: "curl -sS -I https://any.api.test/head -o /dev/null -w '%{http_code}'"}, "200")
 	})

@@ -130,10 +130,14 @@ func hellos(reason, name, host string, parts ...[]byte) (out []attempt) {
 	return out
 }
 
-// bytewise cuts into single bytes.
+// bytewise cuts into single bytes, and what is behind the first hundred into pieces of a hundred.
 func bytewise(b []byte) (out [][]byte) {
-	for i := range b {
-		out = append(out, b[i:i+1])
+	for len(b) > 0 {
+		n := 1
+		if len(out) >= 100 {
+			n = min(100, len(b))
+		}
+		out, b = append(out, b[:n]), b[n:]
 	}
 	return out
 }

@@ -4,6 +4,7 @@ package egress
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -128,6 +129,7 @@ type pool struct {
 	sync.Mutex
 	lasting lasting
 	begun   bool // a test has tried to make it
+	changed bool // it may have another fleet
 	lab     *lab
 }
 
@@ -137,22 +139,29 @@ var steady, churned pool
 // share returns the machine of tests that leave it as it was.
 func share(t *testing.T) *lab {
 	t.Helper()
-	return steady.take(t, func(b testing.TB) *lab {
-		l := boot(b, clients(t))
-		l.serveSSH()
-		return l
-	})
-}
-
-// churn returns the machine of tests that change it, with the fleet of specText in force.
-func churn(t *testing.T) *lab {
-	t.Helper()
-	l := churned.take(t, func(b testing.TB) *lab { return boot(b, machine.Options{}) })
-	l.Switch(l.Build(spec()), "--now")
+	l := steady.take(t)
+	if steady.changed {
+		l.Switch(l.Build(spec()), "--now")
+		steady.changed = false
+	}
 	return l
 }
 
-func (p *pool) take(t *testing.T, boot func(testing.TB) *lab) *lab {
+// churn returns the machine of tests that change it, with the fleet of specText in force. Where machines are limited to
+// one it is that of the others.
+func churn(t *testing.T) *lab {
+	t.Helper()
+	p := &churned
+	if os.Getenv("FLEET_TEST_MACHINES") == "1" {
+		p = &steady
+	}
+	l := p.take(t)
+	l.Switch(l.Build(spec()), "--now")
+	p.changed = true
+	return l
+}
+
+func (p *pool) take(t *testing.T) *lab {
 	t.Helper()
 	p.Lock()
 	t.Cleanup(p.Unlock)
@@ -161,7 +170,8 @@ func (p *pool) take(t *testing.T, boot func(testing.TB) *lab) *lab {
 		t.Fatal("another test could not make the machine that tests share")
 	}
 	if p.begun = true; p.lab == nil {
-		p.lab = boot(&p.lasting)
+		p.lab = boot(&p.lasting, clients(t))
+		p.lab.serveSSH()
 	}
 	l := p.lab.on(t)
 	t.Cleanup(func() {
