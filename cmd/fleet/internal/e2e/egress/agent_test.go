@@ -244,6 +244,3 @@ func (a *agent) on(t testing.TB) *agent {
 func ctx() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), usually)
 }
-
-// proxyPath is its gate's address as bash has it.
-func (a *agent) proxyPath() string { return strings.Replace(a.proxy, ":", "/", 1) }
