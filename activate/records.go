@@ -18,7 +18,7 @@ func endRecords(ctx context.Context, h Host, project string, purge bool) error {
 	if err != nil {
 		return err
 	}
-	gone := []string{h.Layout.Root + "/run/systemd/journald@" + name + ".conf.d"}
+	gone := []string{h.Layout.Root + "/run/systemd/journald@" + name + ".conf.d", h.Layout.Root + "/run/systemd/journal." + name}
 	for _, dir := range []string{"/var/log/journal", "/run/log/journal"} {
 		found, err := filepath.Glob(h.Layout.Root + dir + "/*." + name) // MACHINE-ID.NAMESPACE
 		if err != nil {

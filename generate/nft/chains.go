@@ -71,6 +71,8 @@ func agent() Chain {
 		rule("units of another project: its own table decides; a half-open socket has no cgroup yet and no data",
 			Words("socket cgroupv2 level 1"), Ref("fleet"), Words("socket cgroupv2 level 2 !="), Ref("slice"), Words("return")),
 		rule("", Words("oif"), lo, synAck, Words("return")),
+		rule("answers of another project's gates: what they accept has the cgroup of its listener, which is the manager's",
+			Words("oif"), lo, Words("ip saddr 127.128.0.0/9 ct direction reply return")),
 		rule("", Words("counter name"), Quote(counterRetired)),
 		rule("", Words("goto"), Name("refuse")),
 	}}

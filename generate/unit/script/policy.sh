@@ -10,5 +10,6 @@ set -eu
 export LC_ALL=C PATH=/usr/bin:/bin
 
 from=$1 to=$2 group=$3
-install -m 0440 -g "$group" -- "$from" "$to.new"
-mv -f -- "$to.new" "$to"
+new=$to.$$ # two units of an agent take it, perhaps at once
+install -m 0440 -g "$group" -- "$from" "$new"
+mv -f -- "$new" "$to"

@@ -152,7 +152,7 @@ func reloads(unit string) bool { return strings.HasSuffix(unit, "-firewall.servi
 // mustRun reports whether the unit is active while its generation is live: not what is started by hand, by a timer or
 // by the health window, and nothing of an agent that is disabled.
 func mustRun(unit string, m *manifest.Manifest) bool {
-	for _, pattern := range []string{"*@.service", "*-probe.service", "*-watchdog.service", "*-job-*.service"} {
+	for _, pattern := range []string{"*@.service", "*-gate.service", "*-job-*.service", "*-probe.service", "*-watchdog.service"} {
 		if ok, _ := path.Match(pattern, unit); ok {
 			return false
 		}

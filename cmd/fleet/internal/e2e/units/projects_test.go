@@ -13,7 +13,7 @@ import (
 // foreignTree lists all that a host keeps of a project, with times, but for what its agents write.
 func foreignTree(h *e2e.Host, project string) []string {
 	return strings.Split(h.Sh(`set -f; cd /
-		find etc/fleet/`+project+` var/lib/fleet/`+project+` run/fleet/`+project+` \( -path run/fleet/*/own -o -path var/lib/fleet/*/egress/gate/* -o -path var/lib/fleet/*/records \) -prune -o -printf '%y %m %U:%G %T@ %i %l %p\n' | sort
+		find etc/fleet/`+project+` var/lib/fleet/`+project+` run/fleet/`+project+` \( -path run/fleet/*/own -o -path "*/fleet/*/egress/gate/*" -o -path var/lib/fleet/*/records \) -prune -o -printf '%y %m %U:%G %T@ %i %l %p\n' | sort
 		nft list table inet fleet_`+project+`; getent passwd | grep '^`+project+`-'; ls -l --full-time etc/sudoers.d/fleet-`+project), "\n")
 }
 
