@@ -9,9 +9,10 @@ import (
 )
 
 // ours matches what a first switch leaves that changes nothing: the record of what was tried, users, whose numbers are
-// never given again, and a target of systemd's that only orders others.
+// never given again, the journal of what was tried, and a target of systemd's that only orders others.
 const ours = `^(node|file) (/etc/fleet|/var/lib/fleet|/run/fleet|/home/demo-a|/home/demo-b|/home/demo-idle)(/\S*)? ` +
 	`|^file /etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|\.pwd\.lock) |^passwd (demo-|fleet-)` +
+	`|^(node|file) /run/systemd/journal(d@|\.)fleet-demo|^unit systemd-journald(-varlink)?@fleet-demo\.` +
 	`|^unit network-pre.target `
 
 // B27: the first switch of a host ever fails, and the host is as before: in P10, in the health window, by a kill.
