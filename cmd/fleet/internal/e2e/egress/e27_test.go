@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,11 +67,12 @@ func TestEGRE27Records(t *testing.T) {
 			strings.Contains(text, "\nforged") {
 			t.Error("the journal shows something raw")
 		}
+		listed := []string{"web.test", "api.test", "small.test", "few.test"} // two of them the row before has asked for
 		n := 0
 		for _, e := range a.records(began) {
 			n++
 			if e.Host == "forged.test" || strings.ContainsAny(e.Host+e.Path+e.Method+e.Reason, "\n\x1b\x07\r\u202e\u009b") || len(e.Host) > 600 || len(e.Path) > 600 ||
-				e.Verdict == audit.Allow && e.Host != "web.test" && e.Host != "api.test" {
+				e.Verdict == audit.Allow && !slices.Contains(listed, e.Host) {
 				t.Errorf("%+v", e)
 			}
 		}
