@@ -71,6 +71,16 @@ func TestOrigins(t *testing.T) {
 	if s := n.Seen(); len(s.Requests)+len(s.Queries) > 0 {
 		t.Errorf("not forgotten: %+v", s)
 	}
+	m.Sh("systemd-run --quiet --unit=hold --service-type=notify --property=NotifyAccess=all " +
+		"bash -c 'exec 3<>/dev/tcp/1.2.3.4/22; read -r a <&3; systemd-notify --ready; exec sleep infinity'")
+	if n.Seen().To("1.2.3.4", 22) == 0 {
+		t.Error("a connection that is held was not seen")
+	}
+	n.Forget()
+	m.Sh("systemctl stop hold; sleep 0.3")
+	if s := n.Seen(); s.To("1.2.3.4", 22) > 0 {
+		t.Errorf("the end of an older connection is counted: %+v", s.Packets)
+	}
 	m.MustReboot()
 	n.Wait()
 	if got := m.Sh("curl -sS https://web.test/again"); !strings.Contains(got, "/again") {

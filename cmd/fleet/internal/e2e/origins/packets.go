@@ -26,8 +26,8 @@ func (b *book) sniff() error {
 			if l, ok := from.(*unix.SockaddrLinklayer); ok && l.Pkttype == unix.PACKET_OUTGOING {
 				continue
 			}
-			if p, ok := parsePacket(buf[:n]); ok {
-				b.packet(p)
+			if p, f, ok := parsePacket(buf[:n]); ok {
+				b.packet(p, f)
 			}
 		}
 	}()
@@ -36,29 +36,40 @@ func (b *book) sniff() error {
 
 var protocols = map[byte]string{1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 132: "sctp"}
 
+// flow is what a packet of TCP says of its connection.
+type flow struct {
+	from, to netip.AddrPort
+	opens    bool // the first packet of a connection
+}
+
 // parsePacket reads where an IP packet goes. Extension headers are none of TCP and UDP here.
-func parsePacket(b []byte) (p Packet, ok bool) {
+func parsePacket(b []byte) (p Packet, f flow, ok bool) {
 	var protocol byte
+	var from, to netip.Addr
 	var rest []byte
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4:
-		p.Address = netip.AddrFrom4([4]byte(b[16:20])).String()
+		from, to = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
 		protocol, rest = b[9], b[min(len(b), int(b[0]&15)*4):]
 	case len(b) >= 40 && b[0]>>4 == 6:
-		a := netip.AddrFrom16([16]byte(b[24:40]))
-		if a.IsMulticast() || a.IsLinkLocalUnicast() {
-			return p, false // neighbour discovery and reports of groups
+		from, to = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
+		if to.IsMulticast() || to.IsLinkLocalUnicast() {
+			return p, f, false // neighbour discovery and reports of groups
 		}
-		p.Address, protocol, rest = a.String(), b[6], b[40:]
+		protocol, rest = b[6], b[40:]
 	default:
-		return p, false
+		return p, f, false
 	}
-	p.Protocol = protocols[protocol]
+	p.Address, p.Protocol = to.String(), protocols[protocol]
 	if p.Protocol == "" {
 		p.Protocol = strconv.Itoa(int(protocol))
 	}
 	if len(rest) >= 4 && (p.Protocol == "tcp" || p.Protocol == "udp" || p.Protocol == "sctp") {
 		p.Port = int(binary.BigEndian.Uint16(rest[2:]))
 	}
-	return p, true
+	if p.Protocol == "tcp" && len(rest) >= 14 {
+		const syn, ack = 0x02, 0x10
+		f = flow{netip.AddrPortFrom(from, binary.BigEndian.Uint16(rest)), netip.AddrPortFrom(to, uint16(p.Port)), rest[13]&(syn|ack) == syn}
+	}
+	return p, f, true
 }

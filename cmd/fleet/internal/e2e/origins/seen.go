@@ -37,7 +37,7 @@ type Query struct{ Name, Type, Network string }
 
 // Seen is all that has arrived since the last Forget, connections that are open since before among it.
 type Seen struct {
-	Packets     []Packet
+	Packets     []Packet // without those of older connections
 	Connections []Connection
 	Requests    []Request
 	Queries     []Query
@@ -82,6 +82,8 @@ func (s *Seen) Requested(host string) (out []Request) {
 type book struct {
 	mu          sync.Mutex
 	packets     map[Packet]int // of a Packet without its count
+	forgotten   int
+	opened      map[flow]int // how often all was forgotten before a connection was opened
 	connections []*Connection
 	requests    []Request
 	queries     []Query
@@ -105,6 +107,7 @@ func (b *book) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.packets)
+	b.forgotten++
 	b.requests, b.queries = nil, nil
 	b.connections = slices.DeleteFunc(b.connections, func(c *Connection) bool {
 		c.Old = true
@@ -112,9 +115,18 @@ func (b *book) forget() {
 	})
 }
 
-func (b *book) packet(p Packet) {
+// packet counts a packet, but not what a connection of before the last Forget still says.
+func (b *book) packet(p Packet, f flow) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	opens := f.opens
+	f.opens = false
+	if opens {
+		b.opened[f] = b.forgotten
+	}
+	if at, known := b.opened[f]; known && at < b.forgotten {
+		return
+	}
 	b.packets[p]++
 }
 

@@ -48,7 +48,7 @@ func serve(hosts []Host) error {
 	if err != nil {
 		return err
 	}
-	b := &book{packets: map[Packet]int{}}
+	b := &book{packets: map[Packet]int{}, opened: map[flow]int{}}
 	z := &zone{book: b, all: map[string]*Answer{}}
 	if text, err := os.ReadFile(namesFile); err == nil {
 		if err := json.Unmarshal(text, &z.all); err != nil {
