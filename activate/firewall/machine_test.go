@@ -148,7 +148,7 @@ func TestDrift(t *testing.T) {
 	for cmd, want := range map[string]string{
 		"flush chain inet fleet_demo refuse":                                      "chain refuse: has 0 rules instead of 4",
 		"add rule inet fleet_demo output accept":                                  "chain output: has 4 rules instead of 3",
-		"insert rule inet fleet_demo agent meta skuid 70001 accept":               "chain agent: has 6 rules instead of 5",
+		"insert rule inet fleet_demo agent meta skuid 70001 accept":               "chain agent: has 7 rules instead of 6",
 		"replace rule inet fleet_demo refuse handle HANDLE accept":                "chain refuse: rule 1 differs",
 		"delete element inet fleet_demo agents { 70001 : goto refuse }":           "set agents: 1 elements are missing and 0 are foreign",
 		"add element inet fleet_demo agents { 70009 : accept }":                   "set agents: 0 elements are missing and 1 are foreign",
