@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"fleet/activate/boottime"
 	"fleet/activate/detach"
 	"fleet/activate/install"
 	"fleet/activate/profile"
@@ -119,7 +120,7 @@ func (r *run) recover(ctx context.Context) error {
 
 func (r *run) end(ctx context.Context, u profile.Unfinished) error {
 	t := u.Txn
-	boot, err := bootID()
+	boot, err := boottime.ID()
 	if err != nil {
 		return err
 	}

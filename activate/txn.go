@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
+	"fleet/activate/boottime"
 	"fleet/activate/install"
 	"fleet/activate/plan"
 	"fleet/activate/systemd"
@@ -19,7 +18,7 @@ import (
 
 // record (P3) writes what undoes this switch, before its first effect.
 func (r *run) record(context.Context) error {
-	boot, err := bootID()
+	boot, err := boottime.ID()
 	if err != nil {
 		return err
 	}
@@ -43,12 +42,6 @@ func (r *run) record(context.Context) error {
 	}
 	r.txn = txn
 	return nil
-}
-
-// bootID names the kernel's boot, see random(4).
-func bootID() (string, error) {
-	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(data)), err
 }
 
 // deadmanName has no dash before the project, so that it can never be the name of one of a project's units.

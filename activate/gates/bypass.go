@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleet/activate/agents"
+	"fleet/activate/boottime"
 	"fleet/schemas/egress"
 	"fleet/schemas/policy"
 )
@@ -19,11 +20,11 @@ func Bypassed(f *agents.Fleet, key string) *egress.Bypass {
 	if err != nil {
 		return nil
 	}
-	boot, err := bootID()
+	boot, err := boottime.ID()
 	if err != nil {
 		return nil
 	}
-	left, err := b.Left(boot, sinceBoot())
+	left, err := b.Left(boot, boottime.Now())
 	if err != nil {
 		return nil
 	}

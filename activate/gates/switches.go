@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fleet/activate/agents"
+	"fleet/activate/boottime"
 	"fleet/activate/plaintext"
 	"fleet/activate/safefile"
 	"fleet/activate/system"
@@ -91,12 +92,12 @@ func (s Switcher) Gone() ([]string, error) {
 // Bypass lets an agent reach what no rule allows, for at most policy.MaxBypass. What is unsafe stays refused.
 func (s Switcher) Bypass(ctx context.Context, a manifest.Agent, last time.Duration, reason, by string) agents.Outcome {
 	return s.each([]manifest.Agent{a}, func(key string) (did, note string, err error) {
-		boot, err := bootID()
+		boot, err := boottime.ID()
 		if err != nil {
 			return "", "", err
 		}
 		b := &policy.Bypass{
-			Version: policy.BypassVersion, Until: int64(sinceBoot() + last), BootID: boot, Reason: reason, By: by,
+			Version: policy.BypassVersion, Until: int64(boottime.Now() + last), BootID: boot, Reason: reason, By: by,
 		}
 		text, err := policy.EncodeBypass(b)
 		if err != nil {

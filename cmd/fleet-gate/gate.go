@@ -9,8 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 
+	"fleet/activate/boottime"
 	"fleet/cmd/fleet-gate/internal/audit"
-	"fleet/cmd/fleet-gate/internal/boottime"
 	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/control"

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"fleet/activate/boottime"
 	"fleet/activate/safefile"
-	"fleet/cmd/fleet-gate/internal/boottime"
 	"fleet/schemas/egress"
 	"fleet/schemas/policy"
 )

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/activate/boottime"
 	"fleet/schemas/policy"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/activate/boottime"
 	"fleet/schemas/egress"
 	"fleet/schemas/policy"
 )

@@ -4,7 +4,7 @@ import (
 	"io"
 	"time"
 
-	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/activate/boottime"
 	"fleet/cmd/fleet-gate/internal/tally"
 	"fleet/schemas/egress"
 	"fleet/schemas/report"

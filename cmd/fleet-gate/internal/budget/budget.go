@@ -8,7 +8,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/activate/boottime"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/cmd/fleet-gate/internal/keep"
 	"fleet/schemas/policy"

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"fleet/cmd/fleet-gate/internal/boottime"
+	"fleet/activate/boottime"
 )
 
 func TestAlarm(t *testing.T) {

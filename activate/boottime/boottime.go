@@ -17,7 +17,10 @@ const idFile = "/proc/sys/kernel/random/boot_id"
 // ID names this boot.
 func ID() (string, error) {
 	b, err := os.ReadFile(idFile)
-	return strings.TrimSpace(string(b)), err
+	if err != nil {
+		return "", fmt.Errorf("ask the kernel for the name of this boot: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
 }
 
 // Now is the time since the start of the machine.
