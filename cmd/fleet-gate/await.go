@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"fleet/schemas/egress"
 )
 
@@ -30,27 +28,37 @@ const (
 // runReload tells the gate whose process systemd names in MAINPID to read its policy again, and waits until it is in
 // force, for ExecReload=. It returns the exit status as run does: 1 where the policy before stays.
 func runReload(args []string, stderr io.Writer) int {
-	log := logrus.New()
-	log.SetOutput(stderr)
-	log.SetFormatter(new(logrus.JSONFormatter))
-	f := flag.NewFlagSet("fleet-gate reload", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	policy := f.String("policy", "", "policy `file`")
-	control := f.String("control", "", "control `socket` of the gate")
-	err := f.Parse(args)
-	pid, pidErr := strconv.Atoi(os.Getenv("MAINPID"))
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil || pidErr != nil || *policy == "" || *control == "" || f.NArg() > 0:
-		log.Error("reload: --policy and --control must be given, and MAINPID, as systemd sets it")
-		return 2
+	log := newLog(stderr)
+	o, err := parseReload(args, stderr)
+	if err != nil {
+		return misused(log, err)
 	}
-	if err := reload(pid, *policy, *control); err != nil {
+	if err := reload(o.pid, o.policy, o.control); err != nil {
 		log.WithError(err).Error("reload: the policy before stays in force")
 		return 1
 	}
 	return 0
+}
+
+// reloadOptions are the command line of fleet-gate reload, and what systemd adds.
+type reloadOptions struct {
+	policy, control string
+	pid             int
+}
+
+func parseReload(args []string, stderr io.Writer) (o reloadOptions, err error) {
+	f := flag.NewFlagSet("fleet-gate reload", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.policy, "policy", "", "policy `file`")
+	f.StringVar(&o.control, "control", "", "control `socket` of the gate")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	o.pid, err = strconv.Atoi(os.Getenv("MAINPID"))
+	if err != nil || o.policy == "" || o.control == "" || f.NArg() > 0 {
+		return o, errors.New("reload: --policy and --control must be given, and MAINPID, as systemd sets it")
+	}
+	return o, nil
 }
 
 func reload(pid int, policy, control string) error {

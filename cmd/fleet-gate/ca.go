@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/sirupsen/logrus"
-
 	"fleet/cmd/fleet-gate/internal/ca"
 )
 
@@ -41,16 +39,10 @@ func parseCA(args []string, stderr io.Writer) (o caOptions, err error) {
 // runCA makes the authority of a gate and the bundle of its agent before the agent starts, and returns the exit status
 // as run does. It changes nothing where nothing has changed.
 func runCA(args []string, stderr io.Writer) int {
-	log := logrus.New()
-	log.SetOutput(stderr)
-	log.SetFormatter(new(logrus.JSONFormatter))
+	log := newLog(stderr)
 	o, err := parseCA(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		log.Error(err)
-		return 2
+		return misused(log, err)
 	}
 	if err := writeBundle(o); err != nil {
 		log.Error(err)

@@ -12,11 +12,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
+	"fleet/activate/boottime"
 	"fleet/cmd/fleet-gate/internal/audit"
-	"fleet/cmd/fleet-gate/internal/boottime"
 	"fleet/cmd/fleet-gate/internal/listen"
 	"fleet/cmd/fleet-gate/internal/walls"
 )
@@ -104,16 +103,10 @@ func thisBoot(id string) (string, error) {
 
 // run serves until SIGTERM or idle, and returns the exit status: 2 for a wrong command line, 1 for all else.
 func run(args []string, stderr io.Writer) int {
-	log := logrus.New()
-	log.SetOutput(stderr)
-	log.SetFormatter(new(logrus.JSONFormatter))
+	log := newLog(stderr)
 	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err != nil {
-		log.Error(err)
-		return 2
+		return misused(log, err)
 	}
 	if err := proved(o); err != nil {
 		log.Error(err)

@@ -24,22 +24,12 @@ const nowhere = "invalid"
 // serialBits is more than the 64 that are asked for, and fits in the 20 bytes that are allowed.
 const serialBits = 127
 
-// Hosts returns what the certificate of a policy's gate is to be good for: each host whose rules or denials have
-// methods or paths, and for a wildcard the name below which it lies. Sorted; none where nothing is to be inspected.
+// Hosts returns what the certificate of a policy's gate is to be good for: each host that is to be inspected, and for a
+// wildcard the name below which it lies. Sorted.
 func Hosts(p *policy.Policy) []string {
-	var out []string
-	add := func(host string, methods, paths []string) {
-		if len(methods)+len(paths) > 0 {
-			out = append(out, strings.TrimPrefix(host, "*."))
-		}
-	}
-	for i := range p.Allow {
-		if r := &p.Allow[i]; r.Protocol == policy.TLS {
-			add(r.Host, r.Methods, r.Paths)
-		}
-	}
-	for i := range p.Deny {
-		add(p.Deny[i].Host, p.Deny[i].Methods, p.Deny[i].Paths)
+	out := p.Inspected()
+	for i, host := range out {
+		out[i] = strings.TrimPrefix(host, "*.")
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
