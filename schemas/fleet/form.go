@@ -9,15 +9,20 @@ import (
 
 // The keys that a spec may write in more than one form.
 
-// UnmarshalJSON reads a duration, or the object.
-func (i *Iteration) UnmarshalJSON(b []byte) error {
-	var day Duration
-	if json.Unmarshal(b, &day) == nil {
-		*i = Iteration{Day: day}
+// either reads a text, which from takes, or an object.
+func either(b []byte, object any, from func(text string)) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil {
+		from(text)
 		return nil
 	}
+	return json.Unmarshal(b, object)
+}
+
+// UnmarshalJSON reads a duration, or the object.
+func (i *Iteration) UnmarshalJSON(b []byte) error {
 	type object Iteration
-	return json.Unmarshal(b, (*object)(i))
+	return either(b, (*object)(i), func(text string) { *i = Iteration{Day: Duration(text)} })
 }
 
 // MarshalJSON writes a duration where nothing else is set, else the object.
@@ -31,37 +36,26 @@ func (i Iteration) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a text, or the object.
 func (i *Instruction) UnmarshalJSON(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) == nil {
-		*i = Instruction{Text: text}
-		return nil
-	}
 	type object Instruction
-	return json.Unmarshal(b, (*object)(i))
+	return either(b, (*object)(i), func(text string) { *i = Instruction{Text: text} })
 }
 
 // UnmarshalJSON reads "host" or "host:port", or the object.
 func (r *EgressRule) UnmarshalJSON(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) == nil {
+	type object EgressRule
+	return either(b, (*object)(r), func(text string) {
 		*r = EgressRule{Methods: []string{}, Paths: []string{}}
 		r.Host, r.Ports = target(text)
-		return nil
-	}
-	type object EgressRule
-	return json.Unmarshal(b, (*object)(r))
+	})
 }
 
 // UnmarshalJSON reads "host" or "host:port", or the object.
 func (d *EgressDenial) UnmarshalJSON(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) == nil {
+	type object EgressDenial
+	return either(b, (*object)(d), func(text string) {
 		*d = EgressDenial{Methods: []string{}, Paths: []string{}}
 		d.Host, d.Ports = target(text)
-		return nil
-	}
-	type object EgressDenial
-	return json.Unmarshal(b, (*object)(d))
+	})
 }
 
 // target splits "host:port". An IPv6 address has its port only in brackets, as in URLs; what else has colons is a host,
