@@ -44,6 +44,23 @@ func (a *Agent) GateAddr() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0x80 | byte(a.UID>>16), byte(a.UID >> 8), byte(a.UID)})
 }
 
+// Literals returns the addresses that the agent's rules name, with their ports, in the order of the rules and each once.
+func (a *Agent) Literals() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, r := range a.Policy.Allow {
+		at, err := netip.ParseAddr(r.Host)
+		if err != nil {
+			continue // a name
+		}
+		for _, port := range r.Ports {
+			if p := netip.AddrPortFrom(at, uint16(port)); !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
 // Ports of a rule that names none.
 const portHTTP, portTLS = 80, 443
 
@@ -55,29 +72,48 @@ func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 		Version: policy.Version, Project: f.Project, Agent: key, UID: int64(uid), Mode: cmp.Or(a.Egress.Mode, f.Egress.Mode),
 		Allow: []policy.Rule{}, Deny: []policy.Denial{},
 	}
-	for _, from := range []struct {
-		place   string
-		rules   []fleet.EgressRule
-		private bool
-	}{
-		{"egress.allow", f.Egress.Allow, f.Egress.Private},
-		{"agents." + key + ".egress.allow", a.Egress.Allow, f.Egress.Private},
-		{"harnesses." + a.Harness + ".egress", f.Harnesses[a.Harness].Egress, false},
-	} {
+	for _, from := range allowing(f, key) {
 		for i, r := range from.rules {
 			out.Allow = append(out.Allow, allow(item(from.place, i), r, from.private)...)
 		}
 	}
-	for i, d := range f.Egress.Deny {
-		out.Deny = append(out.Deny, deny(item("egress.deny", i), d))
-	}
-	for i, d := range a.Egress.Deny {
-		out.Deny = append(out.Deny, deny(item("agents."+key+".egress.deny", i), d))
+	for _, from := range denying(f, key) {
+		for i, d := range from.denials {
+			out.Deny = append(out.Deny, deny(item(from.place, i), d))
+		}
 	}
 	var errDNS, errUpstream error
 	out.DNS, errDNS = resolver53(f.Egress.DNS)
 	out.Upstream, errUpstream = upstream(f.Egress.Upstream, f.Egress.UpstreamResolves)
 	return out, errors.Join(errDNS, errUpstream)
+}
+
+// rules are a list of them in a spec.
+type rules struct {
+	place   string
+	rules   []fleet.EgressRule
+	private bool // of rules that do not say it
+}
+
+// allowing returns the lists from which the agent's rules come.
+func allowing(f *fleet.Fleet, key string) []rules {
+	a := f.Agents[key]
+	return []rules{
+		{"egress.allow", f.Egress.Allow, f.Egress.Private},
+		{"agents." + key + ".egress.allow", a.Egress.Allow, f.Egress.Private},
+		{"harnesses." + a.Harness + ".egress", f.Harnesses[a.Harness].Egress, false},
+	}
+}
+
+// denials are a list of them in a spec.
+type denials struct {
+	place   string
+	denials []fleet.EgressDenial
+}
+
+// denying returns the lists from which the agent's denials come.
+func denying(f *fleet.Fleet, key string) []denials {
+	return []denials{{"egress.deny", f.Egress.Deny}, {"agents." + key + ".egress.deny", f.Agents[key].Egress.Deny}}
 }
 
 // ruleNotes returns what the spec notes of the agent's rules, by their names.
@@ -88,19 +124,14 @@ func ruleNotes(f *fleet.Fleet, key string) map[string]string {
 			out[item(place, i)] = text
 		}
 	}
-	a := f.Agents[key]
-	own := "agents." + key + ".egress"
-	for place, rules := range map[string][]fleet.EgressRule{
-		"egress.allow": f.Egress.Allow, own + ".allow": a.Egress.Allow,
-		"harnesses." + a.Harness + ".egress": f.Harnesses[a.Harness].Egress,
-	} {
-		for i, r := range rules {
-			note(place, i, r.Note)
+	for _, from := range allowing(f, key) {
+		for i, r := range from.rules {
+			note(from.place, i, r.Note)
 		}
 	}
-	for place, denials := range map[string][]fleet.EgressDenial{"egress.deny": f.Egress.Deny, own + ".deny": a.Egress.Deny} {
-		for i, d := range denials {
-			note(place, i, d.Note)
+	for _, from := range denying(f, key) {
+		for i, d := range from.denials {
+			note(from.place, i, d.Note)
 		}
 	}
 	return out

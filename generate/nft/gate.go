@@ -11,9 +11,11 @@ import (
 // gateSets holds what the rules about gates ask: which of them may go to private addresses, and for agents of isolation
 // user where their gates are.
 func gateSets(m *model.Fleet) []Set {
+	// The gate itself refuses these; the rules hold where it would not.
+	inside4, inside6 := policy.NotPublic()
 	out := []Set{
-		{Name: "inside", Key: "ipv4_addr", Flags: []string{"interval"}, Elements: elements(inside4)},
-		{Name: "inside6", Key: "ipv6_addr", Flags: []string{"interval"}, Elements: elements(inside6)},
+		{Name: "inside", Key: "ipv4_addr", Flags: []string{"interval"}, Elements: blocks(inside4)},
+		{Name: "inside6", Key: "ipv6_addr", Flags: []string{"interval"}, Elements: blocks(inside6)},
 		{Name: "private", Key: "uid", Elements: private(m)},
 	}
 	if !hasUser(m) {
@@ -42,24 +44,14 @@ func gateSets(m *model.Fleet) []Set {
 		Set{Name: "literals", Key: "uid . ipv4_addr . inet_service", Elements: literals})
 }
 
-func elements(list []string) []Element {
+// blocks are the elements of a set of addresses.
+func blocks(list []netip.Prefix) []Element {
 	var out []Element
 	for _, p := range list {
-		out = append(out, Element{Key: []Term{Words(p)}})
+		out = append(out, Element{Key: []Term{Words(p.String())}})
 	}
 	return out
 }
-
-// inside4 and inside6 are the addresses that are not of the public internet, see policy.Classify. The gate itself
-// refuses them; the rules hold where it would not.
-var (
-	inside4 = []string{
-		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12",
-		"192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-		"203.0.113.0/24", "224.0.0.0/3",
-	}
-	inside6 = []string{"::/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "4000::/2", "8000::/1"}
-)
 
 // private returns the gates of agents with a rule that may lead to a private address.
 func private(m *model.Fleet) []Element {
@@ -77,17 +69,9 @@ func private(m *model.Fleet) []Element {
 // to addresses that its gate gave out.
 func addresses(a *model.Agent) []Element {
 	var out []Element
-	seen := map[netip.AddrPort]bool{}
-	for _, r := range a.Policy.Allow {
-		at, err := netip.ParseAddr(r.Host)
-		if err != nil || !at.Is4() {
-			continue
-		}
-		for _, port := range r.Ports {
-			if p := netip.AddrPortFrom(at, uint16(port)); !seen[p] {
-				seen[p] = true
-				out = append(out, Element{[]Term{Num(a.UID), Addr(at), Ports(port, port)}, nil, a.User})
-			}
+	for _, at := range a.Literals() {
+		if port := int(at.Port()); at.Addr().Is4() {
+			out = append(out, Element{[]Term{Num(a.UID), Addr(at.Addr()), Ports(port, port)}, nil, a.User})
 		}
 	}
 	return out

@@ -243,10 +243,8 @@ func (b *builder) authority(a *model.Agent) {
 // literals are the addresses that rules of the agent name, sorted.
 func literals(a *model.Agent) []string {
 	var out []string
-	for _, r := range a.Policy.Allow {
-		if at, err := netip.ParseAddr(r.Host); err == nil {
-			out = append(out, at.String())
-		}
+	for _, at := range a.Literals() {
+		out = append(out, at.Addr().String())
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

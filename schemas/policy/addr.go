@@ -1,6 +1,9 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Class says how dangerous it is for an agent to reach an address by way of the gate.
 type Class uint8
@@ -56,6 +59,34 @@ var v6 = append(blocks(Never,
 	"2001:db8::/32", "3fff::/20", // documentation
 	"2002::/16", // 6to4
 ), append(blocks(Local, "::1/128", "fc00::/7"), blocks(Public, "2000::/3")...)...)
+
+// NotPublic returns the blocks of addresses that are not Public, sorted, none of them within another one. Of IPv6 only
+// 2000::/3 can be.
+func NotPublic() (ipv4, ipv6 []netip.Prefix) {
+	for _, b := range v4 {
+		ipv4 = append(ipv4, b.prefix)
+	}
+	for _, p := range []string{"::/3", "4000::/2", "8000::/1"} {
+		ipv6 = append(ipv6, netip.MustParsePrefix(p))
+	}
+	for _, b := range v6 {
+		if b.class != Public {
+			ipv6 = append(ipv6, b.prefix)
+		}
+	}
+	return outermost(ipv4), outermost(ipv6)
+}
+
+// outermost sorts blocks and leaves out those that lie within another one.
+func outermost(list []netip.Prefix) (out []netip.Prefix) {
+	slices.SortFunc(list, netip.Prefix.Compare)
+	for _, p := range list { // one that holds p comes before it, and nothing but what it holds between
+		if n := len(out); n == 0 || !out[n-1].Overlaps(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
 
 // nat64 is the well-known prefix of RFC 6052.
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
