@@ -16,14 +16,24 @@ const (
 	smallCopy = 8 << 10
 	largeCopy = 64 << 10
 
+	// hugeCopy is used while more comes than that. Each part wakes the agent's program, and on two cores parts of 64 KiB
+	// cost a stream a fifth of its speed. maxHuge streams at once may have such buffers, one here and two in the wires.
+	hugeCopy = 512 << 10
+	maxHuge  = 16
+
 	// headDelay is how long the head of an answer without a length waits for the first part of its body.
 	headDelay = time.Millisecond
 )
 
 var (
-	smallCopies = sync.Pool{New: func() any { b := make([]byte, smallCopy); return &b }}
-	largeCopies = sync.Pool{New: func() any { b := make([]byte, largeCopy); return &b }}
+	smallCopies, largeCopies, hugeCopies = buffers(smallCopy), buffers(largeCopy), buffers(hugeCopy)
+
+	huge = make(chan struct{}, maxHuge)
 )
+
+func buffers(size int) *sync.Pool {
+	return &sync.Pool{New: func() any { b := make([]byte, size); return &b }}
+}
 
 // copyBody sends an answer's body on, each part as soon as it comes: events must not wait for later ones.
 func (x *exchange) copyBody(resp *http.Response) error {
@@ -32,7 +42,8 @@ func (x *exchange) copyBody(resp *http.Response) error {
 		from = nil // others use the connection too
 	}
 	begun := x.hurry(resp.ContentLength)
-	pool := &smallCopies
+	pool := smallCopies
+	defer func() { x.choose(pool, 0) }()
 	for {
 		buf := pool.Get().(*[]byte)
 		n, err := read(resp.Body, from, *buf)
@@ -42,12 +53,30 @@ func (x *exchange) copyBody(resp *http.Response) error {
 		if end || failed != nil {
 			return failed
 		}
-		if n < smallCopy {
-			pool = &smallCopies
-		} else {
-			pool = &largeCopies
+		pool = x.choose(pool, n)
+	}
+}
+
+// choose returns the buffers for the next part behind one of n bytes, for which there was one of had.
+func (x *exchange) choose(had *sync.Pool, n int) *sync.Pool {
+	switch {
+	case had == hugeCopies && n >= smallCopy:
+		return had // a record or two are the rest of what was read at once
+	case had == hugeCopies:
+		x.host.flood(false)
+		<-huge
+	case n >= largeCopy:
+		select {
+		case huge <- struct{}{}:
+			x.host.flood(true)
+			return hugeCopies
+		default:
 		}
 	}
+	if n < smallCopy {
+		return smallCopies
+	}
+	return largeCopies
 }
 
 // read reads a part, and more as long as there is more in the gate already.

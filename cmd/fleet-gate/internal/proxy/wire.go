@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// bulkSize is what a read takes in where much comes: several TLS records of 16 KiB.
-	bulkSize = 128 << 10
+	// bulkSize is what a read takes in where much comes: several TLS records of 16 KiB. Where more comes it is floodSize.
+	bulkSize  = 128 << 10
+	floodSize = hugeCopy
 
 	// bulkFrom is how much a read has to bring for the next one to be one of bulkSize.
 	bulkFrom = 4 << 10
@@ -18,7 +19,7 @@ const (
 	maxRecord = 16 << 10
 )
 
-var bulks = sync.Pool{New: func() any { return new([bulkSize]byte) }}
+var bulks, floods = buffers(bulkSize), buffers(floodSize)
 
 // wire is a TCP connection below TLS or HTTP. It reads and writes many records at once where there are many, and has no
 // buffer else.
@@ -26,11 +27,13 @@ type wire struct {
 	net.Conn // tcp, without what would go around Read and Write
 	tcp      *net.TCPConn
 
-	in      *[bulkSize]byte // nil where nothing waits in it
-	from    int             // of in
+	in      *[]byte    // nil where nothing waits in it
+	of      *sync.Pool // to which in goes back
+	from    int        // of in
 	to      int
 	bulk    bool         // the last read brought all that it could
 	waiting atomic.Int32 // bytes in in
+	flooded atomic.Bool
 
 	wasCut atomic.Bool // by a new policy
 
@@ -53,11 +56,15 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.bulk = n == len(p) && n >= bulkFrom
 		return n, err
 	}
-	buf := bulks.Get().(*[bulkSize]byte)
-	n, err := w.tcp.Read(buf[:])
+	w.of = bulks
+	if w.flooded.Load() {
+		w.of = floods
+	}
+	buf := w.of.Get().(*[]byte)
+	n, err := w.tcp.Read(*buf)
 	w.bulk = n >= len(p)
 	if n == 0 {
-		bulks.Put(buf)
+		w.of.Put(buf)
 		return 0, err
 	}
 	w.in, w.from, w.to = buf, 0, n
@@ -65,14 +72,21 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) take(p []byte) int {
-	n := copy(p, w.in[w.from:w.to])
+	n := copy(p, (*w.in)[w.from:w.to])
 	w.from += n
 	w.waiting.Store(int32(w.to - w.from))
 	if w.from == w.to {
-		bulks.Put(w.in)
+		w.of.Put(w.in)
 		w.in = nil
 	}
 	return n
+}
+
+// flood tells whether more comes than bulkSize is good for.
+func (w *wire) flood(yes bool) {
+	if w != nil {
+		w.flooded.Store(yes)
+	}
 }
 
 // pending tells whether bytes have been read from the connection that nobody has taken yet.
