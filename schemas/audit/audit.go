@@ -20,7 +20,7 @@ const Prefix = "FLEET_"
 
 // Events.
 const (
-	Decision = "decision" // a request was allowed or denied
+	Decision = "decision" // a request was allowed or denied; with a result it has ended already, and no end follows
 	End      = "end"      // what was allowed has ended
 	Repeated = "repeated" // as many further denials like one recorded before as Count says
 )
@@ -62,7 +62,14 @@ type Record struct {
 	BytesDown  int64  `json:"bytesDown,omitempty"`
 	Micros     int64  `json:"micros,omitempty"` // how long it lasted
 	Result     string `json:"result,omitempty"` // how it ended
+
+	// Serial is the same in a decision and its end, and in no other record of the gate's run; 0 where there is no end.
+	// It is not written.
+	Serial int64 `json:"-"`
 }
+
+// Ended tells that the record has what came of it: how it ended, how long it lasted and how many bytes went.
+func (r *Record) Ended() bool { return r.Result != "" }
 
 // Append appends the record as an entry of the journal's native protocol, a line NAME=VALUE for each field, the message
 // of a person's first: https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. No value has a control character, such as the end
@@ -116,9 +123,12 @@ func FromFields(fields map[string]string) (Record, error) {
 // names are the journal's names of Record's fields, in their order.
 var names = func() []string {
 	t := reflect.TypeFor[Record]()
-	out := make([]string, t.NumField())
-	for i := range out {
+	out := make([]string, 0, t.NumField())
+	for i := range t.NumField() {
 		key, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if key == "-" {
+			break // the last one
+		}
 		var b strings.Builder
 		for _, c := range key {
 			if unicode.IsUpper(c) {
@@ -126,7 +136,7 @@ var names = func() []string {
 			}
 			b.WriteRune(unicode.ToUpper(c))
 		}
-		out[i] = Prefix + b.String()
+		out = append(out, Prefix+b.String())
 	}
 	return out
 }()
@@ -163,7 +173,7 @@ func (r *Record) appendMessage(b []byte) []byte {
 	if r.Count != 0 {
 		b = append(strconv.AppendInt(append(b, " ("...), r.Count, 10), " times)"...)
 	}
-	if r.Event == End {
+	if r.Ended() {
 		b = append(append(b, " ("...), Text(r.Result)...)
 		b = strconv.AppendInt(append(b, ", "...), r.BytesUp, 10)
 		b = strconv.AppendInt(append(b, " bytes up, "...), r.BytesDown, 10)

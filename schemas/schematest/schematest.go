@@ -60,6 +60,9 @@ func shapeOfType(t reflect.Type) any {
 		out := map[string]any{}
 		for i := range t.NumField() {
 			name, opts, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if name == "-" {
+				continue
+			}
 			if !strings.HasPrefix(opts, "omit") {
 				name += "!"
 			}

@@ -81,6 +81,7 @@ func Open(path, dir string, of Of) (*Log, error) {
 
 // Write records r, whose agent it sets: the journal has it after some milliseconds, also when the gate is killed before. On
 // an error nothing was recorded: the caller refuses what it would have allowed. A denial may be counted and written later.
+// What ends before the journal has its decision is one record there.
 func (l *Log) Write(r audit.Record) error {
 	if r.Verdict == audit.Deny {
 		return l.deny(r)
@@ -101,16 +102,11 @@ func (l *Log) sweepLater() {
 
 func (l *Log) write(r audit.Record) error {
 	r.Project, r.Agent, r.UID = l.of.Project, l.of.Agent, l.of.UID
-	entry := entries.Get().(*[]byte)
-	defer entries.Put(entry)
-	*entry = r.Append((*entry)[:0])
-	if err := l.spool.add(*entry, r.Event != audit.Decision); err != nil {
+	if err := l.spool.add(&r); err != nil {
 		return fmt.Errorf("write the audit record: %w", err)
 	}
 	return nil
 }
-
-var entries = sync.Pool{New: func() any { return new([]byte) }}
 
 func (l *Log) deny(r audit.Record) error {
 	key := same{r.Kind, audit.Text(r.Host), r.Reason, r.Port}

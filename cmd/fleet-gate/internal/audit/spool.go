@@ -10,12 +10,14 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"fleet/schemas/audit"
 )
 
 const (
 	// gather is how long entries are gathered before they go to the journal. To wake journald for each of them costs a
 	// request more than all else that the gate does for it.
-	gather = 5 * time.Millisecond
+	gather = 10 * time.Millisecond
 
 	// maxWaiting bounds the bytes that wait for the journal before a decision waits too. maxEnds is more, so that there
 	// is room for the ends of what is open while the journal takes nothing and so nothing new is allowed.
@@ -34,9 +36,10 @@ type spool struct {
 	mu      sync.Mutex
 	room    sync.Cond // something was sent, or cannot be
 	files   [2]*os.File
-	to      int    // the file that entries are added to; what is sent is in the other one
-	waiting []byte // what is in it, each entry ended by an empty line
-	fault   error  // of the last attempt to send
+	to      int           // the file that entries are added to; what is sent is in the other one
+	waiting []byte        // what is in it, each entry ended by an empty line
+	begun   map[int64]int // where in waiting are the decisions whose end may still come, by their serial number
+	fault   error         // of the last attempt to send
 	timer   *time.Timer
 	armed   bool // timer runs, or send does
 	closed  bool
@@ -48,7 +51,7 @@ type spool struct {
 
 // openSpool opens the spool in a folder and begins to send what is left in it.
 func openSpool(dir string, j *Journal) (s *spool, err error) {
-	s = &spool{dir: dir, journal: j, armed: true}
+	s = &spool{dir: dir, journal: j, armed: true, begun: map[int64]int{}}
 	s.room.L = &s.mu
 	for i := range s.files {
 		name := filepath.Join(dir, fmt.Sprintf("audit.%d", i))
@@ -106,28 +109,43 @@ func whole(b []byte) []byte {
 // mark is the end of an entry's last line and the empty line behind it; no entry has one inside.
 var mark = []byte("\n\n")
 
-// add records an entry. While the journal takes none that is an error, but for one that tells of what has been.
-func (s *spool) add(entry []byte, past bool) error {
+// void begins an entry in whose place a later one is sent. No other has such a byte.
+const void = 0
+
+// add records r. While the journal takes nothing that is an error, but for what tells of what has been.
+func (s *spool) add(r *audit.Record) error {
+	past := r.Event != audit.Decision
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit := maxWaiting
 	if past {
 		limit = maxEnds
 	}
-	for !past && s.fault == nil && len(s.waiting)+len(entry) >= limit {
+	for !past && s.fault == nil && len(s.waiting) >= limit {
 		s.room.Wait()
 	}
 	switch {
 	case s.fault != nil && !past:
 		return s.fault
-	case s.closed || len(s.waiting)+len(entry) >= limit:
+	case s.closed || len(s.waiting) >= limit:
 		return errStuck
 	}
+	began, waits := s.begun[r.Serial]
+	if waits {
+		r.Event = audit.Decision
+	}
 	had := len(s.waiting)
-	s.waiting = append(append(s.waiting, entry...), '\n')
+	s.waiting = append(r.Append(s.waiting), '\n')
 	if _, err := s.files[s.to].Write(s.waiting[had:]); err != nil {
 		s.waiting = s.waiting[:had]
 		return errors.Join(err, s.files[s.to].Truncate(int64(had)))
+	}
+	switch {
+	case waits:
+		s.waiting[began] = void
+		delete(s.begun, r.Serial)
+	case !past && r.Serial != 0 && r.Verdict != audit.Deny:
+		s.begun[r.Serial] = had
 	}
 	if !s.armed {
 		s.armed = true
@@ -170,13 +188,16 @@ func (s *spool) turn() error {
 		}
 		s.turned, s.unsent, s.waiting = s.waiting, s.waiting, s.turned[:0]
 		s.to = 1 - s.to
+		clear(s.begun)
 		s.room.Broadcast()
 		s.mu.Unlock()
 	}
 	for len(s.unsent) > 0 {
 		end := bytes.Index(s.unsent, mark) + 1
-		if err := s.journal.Send(s.unsent[:end]); err != nil {
-			return err
+		if s.unsent[0] != void {
+			if err := s.journal.Send(s.unsent[:end]); err != nil {
+				return err
+			}
 		}
 		s.unsent = s.unsent[end+1:]
 	}
@@ -196,11 +217,14 @@ func (s *spool) close() error {
 		fault = s.turn() // the first may have been for the rest of one before
 	}
 	err := errors.Join(s.journal.Close(), s.closeFiles())
-	if n := bytes.Count(s.unsent, mark) + bytes.Count(s.waiting, mark); n > 0 {
+	if n := entries(s.unsent) + entries(s.waiting); n > 0 {
 		return errors.Join(fmt.Errorf("%d audit records wait in %s for the next start: %w", n, s.dir, fault), err)
 	}
 	return errors.Join(fault, err)
 }
+
+// entries counts those that are to be sent.
+func entries(b []byte) int { return bytes.Count(b, mark) - bytes.Count(b, []byte{void}) }
 
 func (s *spool) closeFiles() error {
 	var errs []error

@@ -6,6 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"fleet/schemas/audit"
 )
 
 // EGR-H9: a gate that is killed leaves its records to the next one: those of the older file first, and none of which
@@ -88,6 +92,55 @@ func TestRecordedBeforeSent(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	eventually(t, "the files still have it", func() bool { return d.left(t) == "" })
+}
+
+// What ends soon is one record, with what the decision was and what came of it; what ends later is two.
+func TestEndedSoon(t *testing.T) {
+	d := listen(t)
+	l := open(t, d.path, Of{Project: "demo", Agent: "lead"})
+	write := func(r audit.Record) {
+		t.Helper()
+		if err := l.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decided := func(n int64) audit.Record {
+		r := allowed(n)
+		r.Serial, r.Rule = n, "a rule"
+		return r
+	}
+	end := func(n int64) audit.Record {
+		r := decided(n)
+		r.Event, r.BytesUp, r.Result = audit.End, n, "closed"
+		return r
+	}
+	l.spool.sending.Lock()
+	write(decided(1))
+	write(decided(2))
+	write(end(2))
+	write(denial("a"))
+	l.spool.sending.Unlock()
+	var got []string
+	next := func(n int) {
+		t.Helper()
+		for range n {
+			r := d.next()
+			got = append(got, r["FLEET_EVENT"]+r["FLEET_CONNECTION"]+r["FLEET_RESULT"]+r["FLEET_BYTES_UP"]+r["FLEET_RULE"])
+		}
+	}
+	next(3)
+	write(end(1))
+	next(1)
+	want := []string{"decision1a rule", "decision2closed2a rule", "decision", "end1closed1a rule"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if d.left(t) != "" || d.next() != nil {
+		t.Error("there is more")
+	}
 }
 
 // EGR-H8: a record that cannot be kept is an error, and nothing is left of it.

@@ -22,7 +22,8 @@ type Log interface{ Write(record.Record) error }
 type Judge struct {
 	matcher atomic.Pointer[policy.Matcher]
 	log     Log
-	last    atomic.Int64
+	last    atomic.Int64 // connection
+	cases   atomic.Int64
 
 	mu   sync.Mutex
 	open map[*Watch]struct{}
@@ -123,6 +124,7 @@ func (j *Judge) Case(connection int64, q policy.Request) *Case {
 		r.Host = q.Addr.String()
 	}
 	r.Path, _, _ = strings.Cut(q.Path, "?")
+	r.Serial = j.cases.Add(1)
 	return &Case{j: j, record: r, began: time.Now()}
 }
 

@@ -81,11 +81,12 @@ func TestCase(t *testing.T) {
 	denied := policy.Request{Kind: policy.KindDial, Host: "a.test", Addr: netip.MustParseAddr("10.0.0.1"), Port: 443}
 	d := j.Decide(denied)
 	j.Case(2, q).Deny(judge.Refuse(d, denied))
-	base := record.Record{Event: record.Decision, Connection: 1, Kind: "http", Host: "a.test", Port: 443, Method: "GET", Path: "/x"}
+	base := record.Record{Event: record.Decision, Connection: 1, Kind: "http", Host: "a.test", Port: 443, Method: "GET", Path: "/x", Serial: 1}
 	allow, deny := base, base
 	allow.Verdict, allow.Rule, allow.Reason, allow.Address = record.Allow, "r", "allowed", "192.0.2.1"
 	end := allow
 	end.Event, end.BytesUp, end.BytesDown, end.Result = record.End, 1, 2, "closed"
+	deny.Serial = 2
 	deny.Connection, deny.Verdict, deny.Rule, deny.Reason, deny.Address = 2, record.Deny, "rule a.test", policy.ReasonPrivate, "10.0.0.1"
 	if d := cmp.Diff([]record.Record{allow, end, deny}, l.all); d != "" {
 		t.Error(d)

@@ -112,7 +112,7 @@ func why(r audit.Record) string {
 	if r.Count > 0 {
 		add("%d more", r.Count)
 	}
-	if r.Event == audit.End {
+	if r.Ended() {
 		add("%s, %d bytes up, %d down, %.1f s", plaintext.Line(r.Result), r.BytesUp, r.BytesDown, float64(r.Micros)/1e6)
 	}
 	return strings.Join(parts, ", ")

@@ -43,7 +43,7 @@ func (a *agent) blocked(group []attempt) {
 	a.Eventually("records of all denials", usually, func() error {
 		got := map[string]int{}
 		for _, e := range a.records(began) {
-			if e.Verdict == audit.Deny || e.Event == audit.End {
+			if e.Verdict == audit.Deny || e.Ended() {
 				got[e.Reason] += max(1, int(e.Count))
 				got[e.Result]++
 			}

@@ -127,11 +127,13 @@ func TestCATH9Complete(t *testing.T) {
 		a.must(order{Script: "curl -sS -o /dev/null 'http://web.test/h9/[1-150]' && curl -sS -o /dev/null 'https://any.api.test/h9/[151-300]'", Time: time.Minute}, "")
 		decided, ended := map[string]int{}, map[string]int{}
 		for _, e := range a.entries() {
-			switch {
-			case !strings.HasPrefix(e.Path, "/h9/"):
-			case e.Event == audit.Decision:
+			if !strings.HasPrefix(e.Path, "/h9/") {
+				continue
+			}
+			if e.Event == audit.Decision {
 				decided[e.Path]++
-			case e.Event == audit.End && e.BytesDown > 0:
+			}
+			if e.Ended() && e.BytesDown > 0 {
 				ended[e.Path]++
 			}
 		}

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/net/websocket"
 
-	"fleet/schemas/audit"
 )
 
 // places are where an agent can say HTTP: to the proxy, plain on port 80, and inside TLS that is inspected. %s in a request
@@ -113,7 +112,7 @@ func TestEGRE16MalformedBodies(t *testing.T) {
 				}
 			}
 		}
-		a.audited("a malformed body", func(e entry) bool { return e.Event == audit.End && e.Path == "/echo" && e.Result == "malformed" })
+		a.audited("a malformed body", func(e entry) bool { return e.Ended() && e.Path == "/echo" && e.Result == "malformed" })
 	})
 }
 
@@ -299,6 +298,6 @@ func (a *agent) echoes(t *testing.T, url string) {
 	}
 	ws.Close()
 	a.audited("a WebSocket", func(e entry) bool {
-		return e.Path == "/ws" && e.Event == audit.End && e.BytesUp > 20 && e.BytesDown > 20
+		return e.Path == "/ws" && e.Ended() && e.BytesUp > 20 && e.BytesDown > 20
 	})
 }

@@ -30,7 +30,7 @@ func TestCATJ6Budgets(t *testing.T) {
 		}
 		var up int64
 		for _, e := range a.entries() {
-			if e.Host == "small.test" && e.Event == audit.End {
+			if e.Host == "small.test" && e.Ended() {
 				up += e.BytesUp
 			}
 		}

@@ -20,7 +20,7 @@ func TestLog(t *testing.T) {
 	h.refused("b", "curl -sS -m 10 --proxy $PROXY http://other.test/$(printf '\\033')[2J")
 	h.Eventually("records of a", soon, func() error {
 		return has(h.records("a"), func(e audit.Entry) bool {
-			return e.Verdict == audit.Allow && e.Event == audit.End && e.Host == "web.test" && e.BytesDown > 0 && e.Agent == "a"
+			return e.Verdict == audit.Allow && e.Ended() && e.Host == "web.test" && e.BytesDown > 0 && e.Agent == "a"
 		})
 	})
 	if err := has(h.records("a", "--denied"), func(e audit.Entry) bool { return e.Host == "other.test" && e.Verdict == audit.Deny }); err != nil {
