@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/net/websocket"
-
 )
 
 // places are where an agent can say HTTP: to the proxy, plain on port 80, and inside TLS that is inspected. %s in a request
