@@ -26,6 +26,7 @@ type gateFacts struct {
 	told            gates.Told
 	err             error  // why a gate that runs tells nothing
 	policy          string // SHA-256 of the generation's
+	journal         string // the unit of the journal for its records
 }
 
 // judgeGate tells the state of a gate, and what makes its agent unhealthy, "" for nothing.
@@ -51,6 +52,9 @@ func judgeGate(f gateFacts) (g status.Gate, fault string) {
 	case f.err != nil:
 		g.State, fault = status.GateFailed, "its gate does not answer"
 		g.Reason = plaintext.Short(f.err.Error(), 200)
+	case s != nil && s.Mute:
+		g.State, fault = status.GateFailed, "its gate allows nothing new, since the journal takes none of its records: see "+f.journal
+		g.Reason = "mute"
 	case bypass != nil:
 		g.State, g.Seconds, g.Reason = status.GateBypass, bypass.Seconds, "by "+bypass.By+": "+bypass.Reason
 	case s != nil:
@@ -107,7 +111,7 @@ func ways(ctx context.Context, c agents.Control, loaded map[string]systemd.Unit)
 func lookAtGate(ctx context.Context, c agents.Control, key string, loaded map[string]systemd.Unit) way {
 	f := gateFacts{
 		socket: loaded[gates.Socket(c.Project, key)], service: loaded[gates.Service(c.Project, key)],
-		policy: hashOf(c.Manifest, access.PolicyPath(key)),
+		policy: hashOf(c.Manifest, access.PolicyPath(key)), journal: "systemd-journald@fleet-" + c.Project + ".service",
 	}
 	f.cut, f.why = isCut(c.Profile.Cut(key))
 	f.bypass = gates.Bypassed(c.Fleet, key)

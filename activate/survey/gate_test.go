@@ -19,7 +19,7 @@ func TestJudgeGate(t *testing.T) {
 	up := func() gateFacts {
 		return gateFacts{
 			socket: systemd.Unit{Name: "s.socket", ActiveState: "active"}, service: systemd.Unit{Name: "s.service", ActiveState: "active"},
-			told: gates.Told{Status: told()}, policy: hash,
+			told: gates.Told{Status: told()}, policy: hash, journal: "j.service",
 		}
 	}
 	bypass := &egress.Bypass{Seconds: 240, Reason: "install", By: "ann"}
@@ -60,6 +60,10 @@ func TestJudgeGate(t *testing.T) {
 			func(f *gateFacts) { f.told.Status.Policy, f.told.Status.Error = "bb", "no JSON" },
 			status.Gate{State: "active", Mode: "enforce", Open: 2, Stale: true, Error: "no JSON"},
 			"another policy than the generation",
+		},
+		"mute": {
+			func(f *gateFacts) { f.told.Status.Mute = true },
+			status.Gate{State: "failed", Mode: "enforce", Open: 2, Reason: "mute"}, "the journal takes none of its records: see j.service",
 		},
 		"hangs": {func(f *gateFacts) { f.told, f.err = gates.Told{}, errors.New("late\x1b") }, status.Gate{State: "failed", Reason: `late\x1b`}, "does not answer"},
 	} {

@@ -27,7 +27,7 @@ func lookAround(args []string, stderr io.Writer) int { return runLook(args, os.S
 //
 //	KEY STATE ALLOWED DENIED WOULD TOTAL OPEN MODE POLICY BYPASS
 //
-// STATE is active, idle or silent; ALLOWED, DENIED and WOULD are of 24 hours, TOTAL are all denials; POLICY is the hash
+// STATE is active, mute, idle or silent; ALLOWED, DENIED and WOULD are of 24 hours, TOTAL are all denials; POLICY is the hash
 // of what is in force; BYPASS the seconds that one still lasts. What is not known is "-". Nothing else is ever printed,
 // whatever a gate says.
 func runLook(args []string, out, stderr io.Writer) int {
@@ -56,7 +56,11 @@ func look(run, state, key string) string {
 		if s.Bypass != nil {
 			bypass = max(0, s.Bypass.Seconds)
 		}
-		return seenLine(key, "active", s.Day, s.Total, s.Open, s.Mode, s.Policy, bypass)
+		word := "active"
+		if s.Mute {
+			word = "mute"
+		}
+		return seenLine(key, word, s.Day, s.Total, s.Open, s.Mode, s.Policy, bypass)
 	}
 	word := "silent"
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {

@@ -26,7 +26,7 @@ func TestLook(t *testing.T) {
 		check(t, err)
 		s := egress.Status{
 			Version: 1, Project: "demo", Agent: key, Mode: mode, Policy: hash, Open: 3, Day: egress.Tally{Allowed: 5, Denied: 2, Reported: 1},
-			Total: egress.Tally{Denied: 9}, Bypass: &egress.Bypass{Seconds: 12, Reason: "x", By: "y"},
+			Total: egress.Tally{Denied: 9}, Mute: key == "mute", Bypass: &egress.Bypass{Seconds: 12, Reason: "x", By: "y"},
 		}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(s) })}
 		go server.Serve(l)
@@ -34,6 +34,7 @@ func TestLook(t *testing.T) {
 	}
 	serve("a", "enforce")
 	serve("odd", "x; rm -rf /")
+	serve("mute", "enforce")
 	keep := func(key string, text []byte) {
 		check(t, os.MkdirAll(filepath.Join(state, "egress/gate", key), 0o700))
 		check(t, os.WriteFile(filepath.Join(state, "egress/gate", key, "counts"), text, 0o600))
@@ -48,10 +49,11 @@ func TestLook(t *testing.T) {
 	check(t, os.MkdirAll(filepath.Join(state, "egress/gate/link"), 0o700))
 	check(t, os.Symlink(filepath.Join(state, "egress/gate/b/counts"), filepath.Join(state, "egress/gate/link/counts")))
 	var out bytes.Buffer
-	if code := runLook([]string{run, state, "a", "b", "bad", "link", "none", "odd"}, &out, &out); code != 0 {
+	if code := runLook([]string{run, state, "a", "b", "bad", "link", "mute", "none", "odd"}, &out, &out); code != 0 {
 		t.Fatal(code)
 	}
 	want := "a active 6 2 1 9 3 enforce " + hash + " 12\nb idle 6 1 0 4 0 - - 0\nbad idle 0 0 0 0 0 - - 0\nlink idle 0 0 0 0 0 - - 0\n" +
+		"mute mute 6 2 1 9 3 enforce " + hash + " 12\n" +
 		"none idle 0 0 0 0 0 - - 0\nodd active 6 2 1 9 3 - " + hash + " 12\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

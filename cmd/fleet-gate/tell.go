@@ -20,7 +20,7 @@ func (g *gate) tell() egress.Status {
 	defer g.mu.Unlock()
 	s := egress.Status{
 		Version: egress.Version, Project: g.rules.policy.Project, Agent: g.rules.policy.Agent, Mode: g.rules.policy.Mode,
-		Policy: g.rules.digest, Cut: g.cut, Open: int64(g.server.Open()), Day: day, Total: total,
+		Policy: g.rules.digest, Cut: g.cut, Mute: g.audit.Mute(), Open: int64(g.server.Open()), Day: day, Total: total,
 		Error: shorten(report.Printable(g.fault)), Started: g.started,
 	}
 	if b := g.bypass; b != nil {

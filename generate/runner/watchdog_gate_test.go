@@ -60,6 +60,28 @@ func TestWatchdogGate(t *testing.T) {
 	}
 }
 
+// EGR-H8: a gate whose records the journal does not take is told of, by an alert too, and so is the end of that.
+func TestWatchdogTellsOfMuteGates(t *testing.T) {
+	t.Parallel()
+	d := newDog(t)
+	const mute = "the gate of agent lead allows nothing new: the journal takes none of its records"
+	for i, c := range []struct{ way, says, state string }{
+		{"mute", "<4>fleet demo: " + mute, "failed"},
+		{"mute", "<3>fleet demo: ALERT: " + mute, "failed"},
+		{"active", "<3>fleet demo: RECOVERED: the journal takes the records of agent lead", "active"},
+	} {
+		d.look(c.way + " 5 1 0 1 0 enforce - 0")
+		d.beat(i + 1)
+		said, _ := d.run()
+		if !strings.Contains(said, c.says) {
+			t.Errorf("%d: says %q", i, said)
+		}
+		if lead := d.lead(); lead.Gate.State != c.state || lead.Healthy != (c.state == "active") {
+			t.Errorf("%d: %+v", i, lead)
+		}
+	}
+}
+
 func TestWatchdogMendsGates(t *testing.T) {
 	t.Parallel()
 	d := newDog(t)

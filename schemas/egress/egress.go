@@ -115,6 +115,7 @@ type Status struct {
 	Mode    string    `json:"mode"`   // of the policy
 	Policy  string    `json:"policy"` // SHA-256 of the policy file in force, in hex
 	Cut     bool      `json:"cut"`
+	Mute    bool      `json:"mute,omitempty"` // the journal takes no records, so that nothing new is allowed
 	Bypass  *Bypass   `json:"bypass,omitempty"`
 	Open    int64     `json:"open"` // connections of the agent
 	Day     Tally     `json:"day"`  // of the last 24 hours

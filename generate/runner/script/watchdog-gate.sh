@@ -51,6 +51,16 @@ current() {
 	stale=true why='its gate has another policy than the generation'
 }
 
+# Without records a gate allows nothing new.
+recorded() {
+	if [ "$way" = mute ]; then
+		bad "$key.mute" "the gate of agent $key allows nothing new: the journal takes none of its records, see systemd-journald@fleet-$project.service"
+		why='its gate allows nothing new, since the journal takes none of its records' door=failed
+	else
+		good "$key.mute" "the journal takes the records of agent $key"
+	fi
+}
+
 # Denials since the last run, by the gate's own count, which it begins anew when its state is lost.
 burst() {
 	stored "$key.denials" && before=$value
@@ -73,6 +83,7 @@ door() {
 	words "$key"
 	doors
 	current
+	recorded
 	burst
 	if [ "$door" = failed ]; then
 		:

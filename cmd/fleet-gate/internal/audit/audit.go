@@ -137,6 +137,9 @@ func (l *Log) deny(r audit.Record) error {
 // Repeated is how many denials have no record of their own, but are counted in that of others.
 func (l *Log) Repeated() int64 { return l.repeated.Load() }
 
+// Mute tells that the journal takes nothing now, so that nothing can be allowed.
+func (l *Log) Mute() bool { return l.spool.stuck() }
+
 // Flush writes what has been counted. It is called by itself at the end of each window.
 func (l *Log) Flush() {
 	l.mu.Lock()

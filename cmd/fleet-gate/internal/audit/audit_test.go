@@ -319,9 +319,9 @@ func TestH9Late(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	d.open()
-	if err := open(t, d.path, Of{}).Close(); err != nil {
-		t.Error(err)
-	}
+	next := open(t, d.path, Of{})
+	closed := make(chan error, 1)
+	go func() { closed <- next.Close() }()
 	got := d.next()
 	for got["FLEET_CONNECTION"] == "1" { // allowed before the journal was found to be gone
 		got = d.next()
@@ -334,5 +334,8 @@ func TestH9Late(t *testing.T) {
 	}
 	if got := d.next(); got != nil {
 		t.Errorf("more: %v", got)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }

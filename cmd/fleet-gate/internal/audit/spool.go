@@ -27,8 +27,9 @@ const (
 	maxLeft = maxEnds + maxWaiting
 )
 
-// spool keeps entries from when they are recorded until the journal has them. They lie in files that outlive the gate,
-// whose next start sends what a gate that was killed has left; what it was sending just then may be in the journal twice.
+// spool keeps entries from when they are recorded until the journal has them. Decisions lie in files that outlive the
+// gate, whose next start sends what a gate that was killed has left; what it was sending just then may be in the journal
+// twice. An end is in memory only until the gate is stopped: what a killed gate had open has none either.
 type spool struct {
 	dir     string
 	journal *Journal
@@ -36,8 +37,9 @@ type spool struct {
 	mu      sync.Mutex
 	room    sync.Cond // something was sent, or cannot be
 	files   [2]*os.File
-	to      int           // the file that entries are added to; what is sent is in the other one
-	waiting []byte        // what is in it, each entry ended by an empty line
+	to      int           // the file that decisions are added to; those that are sent are in the other one
+	kept    int64         // how many bytes are in it
+	waiting []byte        // what waits, each entry ended by an empty line
 	begun   map[int64]int // where in waiting are the decisions whose end may still come, by their serial number
 	fault   error         // of the last attempt to send
 	timer   *time.Timer
@@ -136,9 +138,13 @@ func (s *spool) add(r *audit.Record) error {
 	}
 	had := len(s.waiting)
 	s.waiting = append(r.Append(s.waiting), '\n')
-	if _, err := s.files[s.to].Write(s.waiting[had:]); err != nil {
-		s.waiting = s.waiting[:had]
-		return errors.Join(err, s.files[s.to].Truncate(int64(had)))
+	if !past {
+		n, err := s.files[s.to].Write(s.waiting[had:])
+		if err != nil {
+			s.waiting = s.waiting[:had]
+			return errors.Join(err, s.files[s.to].Truncate(s.kept))
+		}
+		s.kept += int64(n)
 	}
 	switch {
 	case waits:
@@ -152,6 +158,12 @@ func (s *spool) add(r *audit.Record) error {
 		s.timer.Reset(gather)
 	}
 	return nil
+}
+
+func (s *spool) stuck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault != nil
 }
 
 // send sends what waits, and has itself called again where there is more.
@@ -187,7 +199,7 @@ func (s *spool) turn() error {
 			s.turned = nil // the journal had taken nothing for long
 		}
 		s.turned, s.unsent, s.waiting = s.waiting, s.waiting, s.turned[:0]
-		s.to = 1 - s.to
+		s.to, s.kept = 1-s.to, 0
 		clear(s.begun)
 		s.room.Broadcast()
 		s.mu.Unlock()
@@ -204,7 +216,7 @@ func (s *spool) turn() error {
 	return s.files[1-s.to].Truncate(0)
 }
 
-// close sends what waits. What the journal does not take then stays for the next start, and the error tells how much.
+// close sends what waits. What the journal does not take then is left for the next start, and the error tells how much.
 func (s *spool) close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -216,15 +228,37 @@ func (s *spool) close() error {
 	if fault == nil {
 		fault = s.turn() // the first may have been for the rest of one before
 	}
-	err := errors.Join(s.journal.Close(), s.closeFiles())
-	if n := entries(s.unsent) + entries(s.waiting); n > 0 {
-		return errors.Join(fmt.Errorf("%d audit records wait in %s for the next start: %w", n, s.dir, fault), err)
+	if left := valid(slices.Concat(s.unsent, s.waiting)); len(left) > 0 {
+		fault = fmt.Errorf("%d audit records wait in %s for the next start: %w", bytes.Count(left, mark), s.dir, fault)
+		fault = errors.Join(fault, s.leave(left))
 	}
-	return errors.Join(fault, err)
+	return errors.Join(fault, s.journal.Close(), s.closeFiles())
 }
 
-// entries counts those that are to be sent.
-func entries(b []byte) int { return bytes.Count(b, mark) - bytes.Count(b, []byte{void}) }
+// leave makes b all that is in the files, which have the decisions in it until then.
+func (s *spool) leave(b []byte) error {
+	name := s.files[0].Name()
+	if err := os.WriteFile(name+".new", b, 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return err
+	}
+	return s.files[1].Truncate(0)
+}
+
+// valid is b without the entries in whose place later ones are sent.
+func valid(b []byte) []byte {
+	out := b[:0]
+	for len(b) > 0 {
+		end := bytes.Index(b, mark) + len(mark)
+		if b[0] != void {
+			out = append(out, b[:end]...)
+		}
+		b = b[end:]
+	}
+	return out
+}
 
 func (s *spool) closeFiles() error {
 	var errs []error
