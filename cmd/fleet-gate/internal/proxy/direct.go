@@ -86,7 +86,9 @@ func (x *exchange) ask(l *link, out *http.Request) (resp *http.Response, err err
 		}
 	}
 	l.left = unbounded
-	_ = l.conn.SetReadDeadline(time.Time{})
+	if resp.ContentLength < 0 || int64(l.r.Buffered()) < resp.ContentLength {
+		_ = l.conn.SetReadDeadline(time.Time{})
+	}
 	resp.Body = &linkBody{ReadCloser: resp.Body, l: l, stop: stop, again: !resp.Close, ended: resp.Body == http.NoBody}
 	return resp, nil
 }

@@ -13,14 +13,11 @@ const goneAfter = time.Second
 // watch finds out that the agent closes its connection while it waits for an answer or takes one in, which would else
 // be held open for nobody. As long as a body is to come, reading that finds it out by itself.
 func (a *h1) watch(gone func()) (stop func()) {
-	if a.b.ended() {
-		_ = a.s.c.SetReadDeadline(time.Time{})
-	}
 	w := &goneWatch{a: a, gone: gone}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(goneAfter, w.look)
-	return sync.OnceFunc(w.stop)
+	return w.stop
 }
 
 type goneWatch struct {
@@ -54,9 +51,13 @@ func (w *goneWatch) look() {
 	}
 }
 
-// stop leaves the reader to the caller.
+// stop leaves the reader to the caller. It may be called again.
 func (w *goneWatch) stop() {
 	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return
+	}
 	w.stopped = true
 	w.timer.Stop()
 	done := w.done

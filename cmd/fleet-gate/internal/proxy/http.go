@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"fleet/schemas/policy"
 )
 
+var headEnd = []byte("\r\n\r\n")
+
 // serveHTTP serves one request after the other, and decides on each.
 func (s *session) serveHTTP() {
 	wait := headTime
@@ -23,7 +26,9 @@ func (s *session) serveHTTP() {
 			return
 		}
 		// From the first byte on: a head that comes byte by byte has no more time than another.
-		_ = s.c.SetReadDeadline(time.Now().Add(headTime))
+		if b, _ := s.r.Peek(s.r.Buffered()); !bytes.Contains(b, headEnd) {
+			_ = s.c.SetReadDeadline(time.Now().Add(headTime))
+		}
 		req, err := head.Read(s.r)
 		if err != nil {
 			s.malformed(err)
