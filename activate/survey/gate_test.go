@@ -63,7 +63,8 @@ func TestJudgeGate(t *testing.T) {
 		},
 		"mute": {
 			func(f *gateFacts) { f.told.Status.Mute = true },
-			status.Gate{State: "failed", Mode: "enforce", Open: 2, Reason: "mute"}, "the journal takes none of its records: see j.service",
+			status.Gate{State: "failed", Mode: "enforce", Open: 2, Reason: "mute"},
+			"the journal takes none of its records: see j.service",
 		},
 		"hangs": {func(f *gateFacts) { f.told, f.err = gates.Told{}, errors.New("late\x1b") }, status.Gate{State: "failed", Reason: `late\x1b`}, "does not answer"},
 	} {
