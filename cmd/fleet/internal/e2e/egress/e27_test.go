@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"fleet/schemas/audit"
 )
@@ -45,7 +44,7 @@ func TestCATJ6Budgets(t *testing.T) {
 func TestEGRE27Records(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, a *agent) {
-		began := time.Now().Add(-time.Second)
+		news := a.news()
 		forged := "\nFLEET_VERDICT=allow\nFLEET_HOST=forged.test\nMESSAGE=forged"
 		escapes := "\x1b]0;pwned\x07\x1b[2J\u202e\u009b31m\r"
 		long := strings.Repeat("a", 1<<20)
@@ -67,9 +66,9 @@ func TestEGRE27Records(t *testing.T) {
 			strings.Contains(text, "\nforged") {
 			t.Error("the journal shows something raw")
 		}
-		listed := []string{"web.test", "api.test", "small.test", "few.test"} // two of them the row before has asked for
+		listed := []string{"web.test", "api.test"}
 		n := 0
-		for _, e := range a.records(began) {
+		for _, e := range news() {
 			n++
 			if e.Host == "forged.test" || strings.ContainsAny(e.Host+e.Path+e.Method+e.Reason, "\n\x1b\x07\r\u202e\u009b") || len(e.Host) > 600 || len(e.Path) > 600 ||
 				e.Verdict == audit.Allow && !slices.Contains(listed, e.Host) {

@@ -215,4 +215,17 @@ func (a *agent) records(since time.Time) []audit.Entry {
 	return slices.DeleteFunc(out, func(e audit.Entry) bool { return e.Time.Before(since) })
 }
 
+// news returns what tells the records that the journal has of the agent from now on.
+func (a *agent) news() func() []audit.Entry {
+	a.t.Helper()
+	time.Sleep(100 * time.Millisecond) // a gate's records take some milliseconds
+	var last time.Time
+	if all := a.entries(); len(all) > 0 {
+		last = all[len(all)-1].Time
+	}
+	return func() []audit.Entry {
+		return slices.DeleteFunc(a.entries(), func(e audit.Entry) bool { return !e.Time.After(last) })
+	}
+}
+
 var errNoRecord = errors.New("there is no such record")
