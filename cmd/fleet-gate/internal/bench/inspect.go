@@ -11,12 +11,8 @@ import (
 
 // inspect sends requests over TLS that the gate opens; all others carry it to the origin.
 func inspect(l *lab) ([]row, error) {
-	const n = 2000
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	const n = 400
+	s, err := l.compare(comparison{title: "HTTPS requests one after the other, which the gate inspects", unit: "requests", runs: often}, func(s *subject) (float64, []time.Duration, error) {
 		c, err := s.connectTLS(seenHost, tlsPort)
 		if err != nil {
 			return 0, nil, err
@@ -28,22 +24,16 @@ func inspect(l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.beside("HTTPS requests one after the other, which the gate inspects", "requests", s)
 	return []row{{what: "added p50 of an inspected request, to the relay's", ratio: s.added("gate", "relay"), bound: 2.5}}, nil
 }
 
 func inspectStream(l *lab) ([]row, error) {
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	s, err := l.compare(comparison{title: "One HTTPS stream, which the gate inspects", unit: "GiB"}, func(s *subject) (float64, []time.Duration, error) {
 		return stream(s, seenHost, tlsPort, s.connectTLS)
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.beside("One HTTPS stream, which the gate inspects", "GiB", s)
 	return []row{{
 		what: "one inspected stream, GiB a second, to the relay's HTTPS", ratio: s.ratio("gate", "relay", rate), bound: 0.85, least: true,
 	}}, nil

@@ -29,11 +29,36 @@ type series map[string][]sample
 // job is what a run does. It returns how many units it did, and how long each of its parts took.
 type job func(*subject) (units float64, times []time.Duration, err error)
 
-// rounds runs each subject once for warmth and then as often as there are pairs. The order of a round is the other way
-// round than that of the one before.
-func (l *lab) rounds(subjects []*subject, do job) (series, error) {
+// comparison is one job that all subjects do.
+type comparison struct {
+	title, unit string // of its table; unit in the plural
+	without     string // a subject that cannot do it
+	runs        int    // for each pair; 0 is 1
+}
+
+// often is how many runs a pair has where one question follows the other. On which of the cores the kernel wakes whom
+// makes a short answer take up to five times as long, and mostly stays so for a run: many short ones meet all of it.
+const often = 5
+
+// compare starts every proxy, has them do the job, and notes a table.
+func (l *lab) compare(c comparison, do job) (series, error) {
+	subjects, err := l.all()
+	if err != nil {
+		return nil, err
+	}
+	subjects = slices.DeleteFunc(subjects, func(s *subject) bool { return s.name == c.without })
+	s, err := l.rounds(l.pairs*max(1, c.runs), subjects, do)
+	if err == nil {
+		l.beside(c.title, c.unit, s)
+	}
+	return s, err
+}
+
+// rounds runs each subject once for warmth and then so often. The order of a round is the other way round than that of
+// the one before.
+func (l *lab) rounds(runs int, subjects []*subject, do job) (series, error) {
 	out := series{}
-	for n := range l.pairs + 1 {
+	for n := range runs + 1 {
 		for _, s := range subjects {
 			one, err := l.run(s, do)
 			if err != nil {

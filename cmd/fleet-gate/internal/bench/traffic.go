@@ -5,7 +5,6 @@ package main
 import (
 	"fmt"
 	"net"
-	"slices"
 	"time"
 )
 
@@ -19,11 +18,7 @@ const (
 // tunnels makes tunnels and sends one byte through each.
 func tunnels(l *lab) ([]row, error) {
 	const n, workers = 4000, 16 // half a second: a run of a tenth tells most of how it began and ended
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	s, err := l.compare(comparison{title: "CONNECT and one byte", unit: "tunnels"}, func(s *subject) (float64, []time.Duration, error) {
 		times, err := repeat(n, workers, func(int) error {
 			c, err := s.connect(rawHost, echoPort)
 			if err != nil {
@@ -37,7 +32,6 @@ func tunnels(l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.beside("CONNECT and one byte", "tunnels", s)
 	return []row{
 		{what: "new tunnels a second, to squid", ratio: s.ratio("gate", "squid", rate), bound: 1, least: true},
 		{what: "CPU for a new tunnel, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1.1},
@@ -46,17 +40,12 @@ func tunnels(l *lab) ([]row, error) {
 
 // bulk lets one stream go through one tunnel.
 func bulk(l *lab) ([]row, error) {
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	s, err := l.compare(comparison{title: "One raw stream", unit: "GiB"}, func(s *subject) (float64, []time.Duration, error) {
 		return stream(s, rawHost, rawPort, s.connect)
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.beside("One raw stream", "GiB", s)
 	return []row{
 		{what: "one raw stream, GiB a second, to the relay", ratio: s.ratio("gate", "relay", rate), bound: 0.9, least: true},
 		{what: "its CPU for a GiB, to the relay", ratio: s.ratio("gate", "relay", cpu), bound: 1.2},
@@ -87,28 +76,19 @@ func take(w *web, host string, size int) error {
 }
 
 func bulkTLS(l *lab) ([]row, error) {
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	s, err := l.compare(comparison{title: "One TLS stream, not inspected", unit: "GiB"}, func(s *subject) (float64, []time.Duration, error) {
 		return stream(s, tlsHost, tlsPort, s.connectTLS)
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.beside("One TLS stream, not inspected", "GiB", s)
 	return []row{{what: "CPU for a GiB of a TLS stream, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1}}, nil
 }
 
 // requests sends one request after the other through one tunnel.
 func requests(l *lab) ([]row, error) {
-	const n = 3000
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	const n = 600
+	s, err := l.compare(comparison{title: "Requests one after the other in a tunnel", unit: "requests", runs: often}, func(s *subject) (float64, []time.Duration, error) {
 		c, err := s.connect(rawHost, rawPort)
 		if err != nil {
 			return 0, nil, err
@@ -120,7 +100,6 @@ func requests(l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.beside("Requests one after the other in a tunnel", "requests", s)
 	return []row{{what: "added p50 of a request in a tunnel, to squid's", ratio: s.added("gate", "squid"), bound: 1}}, nil
 }
 
@@ -134,12 +113,8 @@ func ask(w *web, n int, target, host string) ([]time.Duration, error) {
 // forward sends plain requests over kept connections to the proxy.
 func forward(l *lab) ([]row, error) {
 	const n, workers = 2000, 8
-	subjects, err := l.all()
-	if err != nil {
-		return nil, err
-	}
-	subjects = slices.DeleteFunc(subjects, func(s *subject) bool { return s.name == "relay" }) // it knows CONNECT alone
-	s, err := l.rounds(subjects, func(s *subject) (float64, []time.Duration, error) {
+	// The relay knows CONNECT alone.
+	s, err := l.compare(comparison{title: "Forward HTTP over 8 kept connections, which tinyproxy does not keep", unit: "requests", without: "relay"}, func(s *subject) (float64, []time.Duration, error) {
 		var kept [workers]*web
 		defer func() {
 			for _, w := range kept {
@@ -154,7 +129,6 @@ func forward(l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.beside("Forward HTTP over 8 kept connections, which tinyproxy does not keep", "requests", s)
 	return []row{{what: "CPU for a forward HTTP request, to squid", ratio: s.ratio("gate", "squid", cpu), bound: 1}}, nil
 }
 
