@@ -27,9 +27,8 @@ const (
 	maxLeft = maxEnds + maxWaiting
 )
 
-// spool keeps entries from when they are recorded until the journal has them. Decisions lie in files that outlive the
-// gate, whose next start sends what a gate that was killed has left; what it was sending just then may be in the journal
-// twice. An end is in memory only until the gate is stopped: what a killed gate had open has none either.
+// spool keeps entries from when they are recorded until the journal has them. They lie in files that outlive the gate,
+// whose next start sends what a gate that was killed has left; what it was sending just then may be in the journal twice.
 type spool struct {
 	dir     string
 	journal *Journal
@@ -37,9 +36,10 @@ type spool struct {
 	mu      sync.Mutex
 	room    sync.Cond // something was sent, or cannot be
 	files   [2]*os.File
-	to      int           // the file that decisions are added to; those that are sent are in the other one
+	to      int           // the file that entries are added to; what is sent is in the other one
 	kept    int64         // how many bytes are in it
-	waiting []byte        // what waits, each entry ended by an empty line
+	line    []byte        // what is written to it
+	waiting []byte        // what will be sent, each entry ended by an empty line
 	begun   map[int64]int // where in waiting are the decisions whose end may still come, by their serial number
 	fault   error         // of the last attempt to send
 	timer   *time.Timer
@@ -132,32 +132,35 @@ func (s *spool) add(r *audit.Record) error {
 	case s.closed || len(s.waiting) >= limit:
 		return errStuck
 	}
-	began, waits := s.begun[r.Serial]
-	if waits {
-		r.Event = audit.Decision
+	s.line = append(r.Append(s.line[:0]), '\n')
+	if _, err := s.files[s.to].Write(s.line); err != nil {
+		return errors.Join(err, s.files[s.to].Truncate(s.kept))
 	}
-	had := len(s.waiting)
-	s.waiting = append(r.Append(s.waiting), '\n')
-	if !past {
-		n, err := s.files[s.to].Write(s.waiting[had:])
-		if err != nil {
-			s.waiting = s.waiting[:had]
-			return errors.Join(err, s.files[s.to].Truncate(s.kept))
-		}
-		s.kept += int64(n)
-	}
-	switch {
-	case waits:
-		s.waiting[began] = void
-		delete(s.begun, r.Serial)
-	case !past && r.Serial != 0 && r.Verdict != audit.Deny:
-		s.begun[r.Serial] = had
-	}
+	s.kept += int64(len(s.line))
+	s.queue(r)
 	if !s.armed {
 		s.armed = true
 		s.timer.Reset(gather)
 	}
 	return nil
+}
+
+// queue adds r to what is sent; the end of what waits there takes its place. s.mu is held.
+func (s *spool) queue(r *audit.Record) {
+	had := len(s.waiting)
+	began, waits := s.begun[r.Serial]
+	switch {
+	case waits:
+		both := *r
+		both.Event = audit.Decision
+		s.waiting[began] = void
+		delete(s.begun, r.Serial)
+		s.waiting = append(both.Append(s.waiting), '\n')
+		return
+	case r.Event == audit.Decision && r.Serial != 0 && r.Verdict != audit.Deny:
+		s.begun[r.Serial] = had
+	}
+	s.waiting = append(s.waiting, s.line...)
 }
 
 func (s *spool) stuck() bool {
@@ -216,7 +219,7 @@ func (s *spool) turn() error {
 	return s.files[1-s.to].Truncate(0)
 }
 
-// close sends what waits. What the journal does not take then is left for the next start, and the error tells how much.
+// close sends what waits. What the journal does not take then stays for the next start, and the error tells how much.
 func (s *spool) close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -228,37 +231,14 @@ func (s *spool) close() error {
 	if fault == nil {
 		fault = s.turn() // the first may have been for the rest of one before
 	}
-	if left := valid(slices.Concat(s.unsent, s.waiting)); len(left) > 0 {
-		fault = fmt.Errorf("%d audit records wait in %s for the next start: %w", bytes.Count(left, mark), s.dir, fault)
-		fault = errors.Join(fault, s.leave(left))
+	if n := entries(s.unsent) + entries(s.waiting); n > 0 {
+		fault = fmt.Errorf("%d audit records wait in %s for the next start: %w", n, s.dir, fault)
 	}
 	return errors.Join(fault, s.journal.Close(), s.closeFiles())
 }
 
-// leave makes b all that is in the files, which have the decisions in it until then.
-func (s *spool) leave(b []byte) error {
-	name := s.files[0].Name()
-	if err := os.WriteFile(name+".new", b, 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return s.files[1].Truncate(0)
-}
-
-// valid is b without the entries in whose place later ones are sent.
-func valid(b []byte) []byte {
-	out := b[:0]
-	for len(b) > 0 {
-		end := bytes.Index(b, mark) + len(mark)
-		if b[0] != void {
-			out = append(out, b[:end]...)
-		}
-		b = b[end:]
-	}
-	return out
-}
+// entries counts those that are to be sent.
+func entries(b []byte) int { return bytes.Count(b, mark) - bytes.Count(b, []byte{void}) }
 
 func (s *spool) closeFiles() error {
 	var errs []error

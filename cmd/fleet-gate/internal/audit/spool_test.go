@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,6 +120,10 @@ func TestEndedSoon(t *testing.T) {
 	write(decided(2))
 	write(end(2))
 	write(denial("a"))
+	// A gate that is killed now leaves both to its next start.
+	if left := d.left(t); strings.Count(left, "FLEET_EVENT=decision\n") != 3 || strings.Count(left, "FLEET_EVENT=end\n") != 1 {
+		t.Errorf("the files have %s", left)
+	}
 	l.spool.sending.Unlock()
 	var got []string
 	next := func(n int) {
