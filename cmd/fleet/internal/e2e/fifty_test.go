@@ -19,7 +19,7 @@ func TestOneAmongFifty(t *testing.T) {
 	for n := range 50 {
 		fmt.Fprintf(&agents, "w%d: {}, ", n)
 	}
-	fleet := Spec("{ activation+: { job: '3min', deadman: '4min' }, agents: { " + agents.String() + "} }") // fifty starts at once take long
+	fleet := Spec("{ activation+: { job: '3m', deadman: '4m' }, agents: { " + agents.String() + "} }") // fifty starts at once take long
 	h.Switch(h.Build(fleet))
 	before := h.Invocations()
 	changed := h.Build(fleet + " + { agents+: { w7+: { prompt: 'Do something else.' } } }")
