@@ -101,14 +101,20 @@ func tree(t *testing.T, root string) []string {
 }
 
 func id(n uint32) string {
-	return map[uint32]string{0: "root", 70001: "lead", 70002: "off", 70003: "web-dev"}[n]
+	return map[uint32]string{
+		0: "root", 70001: "lead", 70002: "off", 70003: "web-dev", 99000: "lead-gate", 99001: "off-gate", 99002: "web-dev-gate",
+	}[n]
 }
 
 var wanted = []string{
+	"demo-lead-gate:x:99000:99000:fleet demo gate of lead:/nonexistent:/usr/sbin/nologin",
 	"demo-lead:x:70001:70001:fleet demo agent lead:/home/demo-lead:/usr/sbin/nologin",
+	"demo-off-gate:x:99001:99001:fleet demo gate of off:/nonexistent:/usr/sbin/nologin",
 	"demo-off:x:70002:70002:fleet demo agent off:/home/demo-off:/usr/sbin/nologin",
+	"demo-web-dev-gate:x:99002:99002:fleet demo gate of web-dev:/nonexistent:/usr/sbin/nologin",
 	"demo-web-dev:x:70003:70003:fleet demo agent web-dev:/home/demo-web-dev:/usr/sbin/nologin",
-	"demo-lead:x:70001:", "demo-off:x:70002:", "demo-web-dev:x:70003:", "fleet-operators:x:N:",
+	"demo-lead-gate:x:99000:", "demo-lead:x:70001:", "demo-off-gate:x:99001:", "demo-off:x:70002:", "demo-web-dev-gate:x:99002:",
+	"demo-web-dev:x:70003:", "fleet-operators:x:N:",
 	"/home -rwxr-xr-x root:root",
 	"/home/demo-lead -rwx------ lead:lead",
 	"/home/demo-off -rwx------ off:off",
@@ -116,6 +122,12 @@ var wanted = []string{
 	"/run -rwxr-xr-x root:root",
 	"/run/fleet -rwxr-xr-x root:root",
 	"/run/fleet/demo -rwxr-xr-x root:root",
+	"/run/fleet/demo/egress -rwxr-xr-x root:root",
+	"/run/fleet/demo/egress/bypass -rwxr-xr-x root:root",
+	"/run/fleet/demo/egress/gate -rwxr-xr-x root:root",
+	"/run/fleet/demo/egress/policy -rwxr-xr-x root:root",
+	"/run/fleet/demo/egress/policy/lead -rwxr-x--- root:lead-gate",
+	"/run/fleet/demo/egress/policy/web-dev -rwxr-x--- root:web-dev-gate",
 	"/run/fleet/demo/lead -rwxr-x--- root:lead",
 	"/run/fleet/demo/lead/own -rwx------ lead:lead",
 	"/run/fleet/demo/lead/queue -rwxr-x--- root:lead",
@@ -124,10 +136,18 @@ var wanted = []string{
 	"/run/fleet/demo/web-dev -rwxr-x--- root:web-dev",
 	"/run/fleet/demo/web-dev/own -rwx------ web-dev:web-dev",
 	"/run/fleet/demo/web-dev/queue -rwxr-x--- root:web-dev",
+	"/run/systemd -rwxr-xr-x root:root",
+	"/run/systemd/journald@fleet-demo.conf.d -rwxr-xr-x root:root",
 	"/var -rwxr-xr-x root:root",
 	"/var/lib -rwxr-xr-x root:root",
 	"/var/lib/fleet -rwxr-xr-x root:root",
 	"/var/lib/fleet/demo -rwxr-xr-x root:root",
+	"/var/lib/fleet/demo/egress -rwxr-xr-x root:root",
+	"/var/lib/fleet/demo/egress/ca -rwxr-xr-x root:root",
+	"/var/lib/fleet/demo/egress/ca/lead -rwxr-xr-x lead-gate:lead-gate",
+	"/var/lib/fleet/demo/egress/ca/web-dev -rwxr-xr-x web-dev-gate:web-dev-gate",
+	"/var/lib/fleet/demo/egress/cut -rwxr-xr-x root:root",
+	"/var/lib/fleet/demo/egress/gate -rwxr-xr-x root:root",
 	"/var/lib/fleet/demo/keys -rwx------ root:root",
 	"/var/lib/fleet/demo/keys/lead -rwx------ root:root",
 	"/var/lib/fleet/demo/records -rwxr-xr-x root:root",

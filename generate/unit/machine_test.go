@@ -78,7 +78,7 @@ func (h *host) start(name string) {
 
 func (h *host) until(what string, ok func() bool) {
 	h.t.Helper()
-	for range 300 {
+	for range 1200 {
 		if ok() {
 			return
 		}
