@@ -119,7 +119,7 @@ func TestMachineContainment(t *testing.T) {
 	})
 	t.Run("journal", func(t *testing.T) {
 		if out := h.run("journalctl", "-u", "fleet-demo*", "-p", "warning", "-o", "cat", "--no-pager"); out != "" {
-			t.Errorf("warnings:\n%s", out)
+			t.Errorf("warnings:\n%s\namong\n%s", out, h.run("journalctl", "-u", "fleet-demo*", "--no-pager", "-n", "200"))
 		}
 	})
 	t.Run("firewall ends", func(t *testing.T) { firewallEnds(t, h, m) })
