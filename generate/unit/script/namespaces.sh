@@ -37,5 +37,10 @@ for type in "$@"; do
 		bad=1
 	fi
 done
-mv -f "$file.$$" "$file"
+# Within a boot the list stays the same. Agents that start just now mount the file, which fails when it is replaced.
+if ln -T "$file.$$" "$file" 2>/dev/null || [ "$(cat "$file.$$")" = "$(cat "$file")" ]; then
+	rm -f "$file.$$"
+else
+	mv -f "$file.$$" "$file"
+fi
 exit "$bad"
