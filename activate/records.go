@@ -7,14 +7,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"fleet/activate/gates"
 	"fleet/activate/system"
 )
 
 // endRecords ends the journal of the gates' records and takes its configuration away, and with purge the records too.
 func endRecords(ctx context.Context, h Host, project string, purge bool) error {
-	name := "fleet-" + project
+	name := gates.Namespace(project)
 	err := system.Run(ctx, h.Effects, "stop the journal and the slice of gates", "systemctl", "stop", "systemd-journald@"+name+".socket",
-		"systemd-journald-varlink@"+name+".socket", "systemd-journald@"+name+".service", name+"_gates.slice")
+		"systemd-journald-varlink@"+name+".socket", gates.Journal(project), name+"_gates.slice")
 	if err != nil {
 		return err
 	}

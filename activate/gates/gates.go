@@ -18,10 +18,12 @@ import (
 // answerTime is how long a gate may take to tell of itself. A person waits for it, and a cut must be done in a second.
 const answerTime = 700 * time.Millisecond
 
-// Service, Socket and Namespace name an agent's gate's units and the journal that the gates of a project write to.
+// Service and Socket name the units of an agent's gate, Namespace and Journal the journal that the gates of a project
+// write to, and its unit.
 func Service(project, key string) string { return "fleet-" + project + "-" + key + "-gate.service" }
 func Socket(project, key string) string  { return "fleet-" + project + "-" + key + "-gate.socket" }
 func Namespace(project string) string    { return "fleet-" + project }
+func Journal(project string) string      { return "systemd-journald@" + Namespace(project) + ".service" }
 
 // UID returns the number of the user of an agent's gate, 0 where it has none.
 func UID(m *manifest.Manifest, key string) int {

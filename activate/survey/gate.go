@@ -111,7 +111,7 @@ func ways(ctx context.Context, c agents.Control, loaded map[string]systemd.Unit)
 func lookAtGate(ctx context.Context, c agents.Control, key string, loaded map[string]systemd.Unit) way {
 	f := gateFacts{
 		socket: loaded[gates.Socket(c.Project, key)], service: loaded[gates.Service(c.Project, key)],
-		policy: hashOf(c.Manifest, access.PolicyPath(key)), journal: "systemd-journald@fleet-" + c.Project + ".service",
+		policy: hashOf(c.Manifest, access.PolicyPath(key)), journal: gates.Journal(c.Project),
 	}
 	f.cut, f.why = isCut(c.Profile.Cut(key))
 	f.bypass = gates.Bypassed(c.Fleet, key)
