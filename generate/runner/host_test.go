@@ -149,10 +149,10 @@ func (p *process) until(what string, ok func() bool) {
 	p.t.Fatalf("not in 30 s: %s\n%s", what, p.out.String())
 }
 
-// stop ends it as systemd does, and returns its exit status.
+// stop ends it as systemd does, which signals the runner alone, and returns its exit status.
 func (p *process) stop() int {
 	p.t.Helper()
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) //nolint:errcheck // it may have ended
+	p.cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended
 	return p.ended()
 }
 

@@ -108,6 +108,61 @@ func TestTermEndsTheSession(t *testing.T) {
 	}
 }
 
+// A stop is heard wherever the runner waits: in a hook, in a pause and for a job. None of it is a failure.
+func TestTermIsHeardEverywhere(t *testing.T) {
+	slow := func(name string) func(*model.Agent) { return hook(name, "touch ../slow; sleep 9; touch ../late") }
+	for name, c := range map[string]struct {
+		change  []func(*model.Agent)
+		ready   func(*process) bool
+		results []string
+	}{
+		"setup":  {[]func(*model.Agent){slow("setup")}, slowly, []string{session.Ended}},
+		"before": {[]func(*model.Agent){slow("before")}, slowly, []string{session.Ended}},
+		"pause":  {nil, func(p *process) bool { return p.now().State == session.Pausing }, []string{session.OK}},
+		"lock":   {nil, func(p *process) bool { return p.now().State == session.Waiting }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, one("headless", append(c.change, hook("onCleanup", `touch "$HOME/cleaned"`))...))
+			if name == "lock" {
+				holdLock(t, h)
+			}
+			p := h.start()
+			p.until("what is to be ended", func() bool { return c.ready(p) })
+			begin := time.Now()
+			if code := p.stop(); code != 0 || time.Since(begin) > 7*time.Second {
+				t.Errorf("exit status %d after %v\n%s", code, time.Since(begin), p.out.String())
+			}
+			var got []string
+			for _, r := range p.sessions() {
+				got = append(got, r.Result)
+			}
+			if d := cmp.Diff(c.results, got); d != "" {
+				t.Error(d)
+			}
+			home := p.m.Agents[0].Home()
+			if p.exists(home+"/late") || !p.exists(home+"/cleaned") || strings.Contains(p.out.String(), "failed") {
+				t.Errorf("not ended well\n%s", p.out.String())
+			}
+		})
+	}
+}
+
+func slowly(p *process) bool { return p.exists(p.m.Agents[0].Home() + "/slow") }
+
+// holdLock holds the lock between an agent's sessions and jobs until the test ends.
+func holdLock(t *testing.T, h *host) {
+	t.Helper()
+	lock, err := os.Create(h.at(h.own("lock")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Close() })
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The end flag ends the runner at its iteration boundary, and a pause at once.
 func TestEndFlag(t *testing.T) {
 	t.Parallel()
@@ -301,14 +356,7 @@ func TestJobFailsAndIsSkipped(t *testing.T) {
 	if got := h.sessions(); len(got) != 1 || got[0].Result != session.Failed || got[0].Exit != 4 {
 		t.Errorf("records: %+v", got)
 	}
-	lock, err := os.Create(h.at(h.own("lock")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	holdLock(t, h)
 	e, _ := h.tree.Entry("agents/lead/jobs/bad")
 	store := e.StorePath()
 	h.write(store, strings.Replace(h.read(store), "patience='61'", "patience='1'", 1))

@@ -39,7 +39,7 @@ func (b *builder) agent(a *model.Agent) {
 	s.Span("RestartSec", restartPause)
 	s.Span("TimeoutStartSec", startLimit)
 	s.Span("TimeoutStopSec", stopLimit+a.CleanupLimit())
-	s.Words("KillMode", "control-group")
+	s.Words("KillMode", "mixed") // the runner ends what it started; systemd would also signal the hook of its end
 	journal(s, u.Name)
 	b.sandbox(s, a, box)
 	b.environment(s, a)

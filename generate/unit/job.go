@@ -31,7 +31,7 @@ func (b *builder) job(a *model.Agent, j *model.Schedule) {
 	s.Words("Restart", "no")
 	s.Span("TimeoutStartSec", a.JobPatience()+j.Session+jobSlack) // the session's own limit is the script's
 	s.Span("TimeoutStopSec", stopLimit)
-	s.Words("KillMode", "control-group")
+	s.Words("KillMode", "mixed") // the runner ends what it started; systemd would also signal the hook of its end
 	journal(s, u.Name)
 	b.sandbox(s, a, box)
 	b.environment(s, a)

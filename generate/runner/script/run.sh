@@ -1,8 +1,7 @@
 # Below here every agent's and every job's script is the same. Called with the word harness it becomes the harness, else
 # it is an agent: session, pause, session; or one session where kind is job. It runs as the agent inside the sandbox and
 # holds no privilege. No -e: the loop outlives a full disk.
-set -u
-umask 077
+set -u && umask 077
 own=$run/own work=$home/work logs=$records/sessions job_field='' prompt_field=''
 number=0 failures=0 taken=0 queued='' ending='' worker='' troubled=''
 [ "$kind" = session ] || logs=$records/jobs job_field=",\"job\":\"$job\""
@@ -23,6 +22,7 @@ tell() {
 
 # Takes the next number of the agent's sessions and jobs.
 count() {
+	began=$(date -u +%Y-%m-%dT%H:%M:%SZ) exit_code=0 log='' until='' troubled=''
 	read -r number 2>/dev/null <"$records/number" || number=0
 	case $number in '' | *[!0-9]* | 0?* | ?????????*) number=0 ;; esac
 	number=$((number + 1)) queued='' prompt_field=''
@@ -47,11 +47,22 @@ take() {
 	printf '%s\n' "$taken" >"$records/queue" || trouble disk
 }
 
+# Runs a command that may take long, and tells it to end when the runner is told: systemd signals the runner alone.
+attend() {
+	"$@" &
+	worker=$!
+	[ -z "$ending" ] || kill -s TERM "$worker"
+	while kill -0 "$worker"; do wait "$worker"; status=$?; done 2>/dev/null
+	worker=''
+	return "$status"
+}
+
 # Runs the hook of this name, where there is one, under its own limit.
 hook() {
 	while read -r name limit script; do
 		[ "$name" = "$1" ] || continue
-		timeout -k 5 "$limit" "$script" </dev/null 9>&- && continue
+		attend timeout -k 5 "$limit" "$script" </dev/null 9>&- && continue
+		[ -z "$ending" ] || return 1 # it was told to
 		say "hook $1 failed"
 		trouble hook
 		return 1
@@ -91,12 +102,8 @@ harness() {
 	printf '%s\n' $? >"$own/exit.new" && mv -f "$own/exit.new" "$own/exit"
 }
 
-# Runs the session in the background, so that a signal is heard at once, and waits for its end.
 session() {
-	"$tool_session" "$mode" "$turn_end" "$session" "$log" "$tmux_conf" "$0" harness >"$own/outcome" 9>&- &
-	worker=$!
-	while kill -0 "$worker" 2>/dev/null; do wait "$worker"; done
-	worker=''
+	attend "$tool_session" "$mode" "$turn_end" "$session" "$log" "$tmux_conf" "$0" harness >"$own/outcome" 9>&-
 	read -r FLEET_RESULT exit_code <"$own/outcome" || FLEET_RESULT=failed
 	[ "$FLEET_RESULT" = failed ] && until=$("$tool_limit" "$own/turn.failed" "$log") && FLEET_RESULT=limit
 }
@@ -111,7 +118,6 @@ record() {
 
 # One session from its number to its record. Its lock keeps the agent's loop and its jobs apart.
 work() {
-	began=$(date -u +%Y-%m-%dT%H:%M:%SZ) exit_code=0 until='' troubled=''
 	count
 	take
 	export FLEET_SESSION="$number" FLEET_QUEUED="$queued"
@@ -120,7 +126,7 @@ work() {
 	sign session "$number"
 	say "$kind $number begins"
 	FLEET_RESULT=failed
-	prepare && session
+	if prepare; then session; elif [ -n "$ending" ]; then FLEET_RESULT=ended; fi
 	case $FLEET_RESULT in
 		ok) hook after || FLEET_RESULT=failed ;;
 		failed | timeout) hook onFailure ;;
@@ -136,7 +142,7 @@ pause() {
 	while clock && [ "$clock" -lt "$wake" ] && ! over; do
 		beat
 		[ -z "${2:-}" ] || ! waiting || return 0
-		sleep 2
+		attend sleep 2
 	done
 }
 
@@ -156,17 +162,12 @@ rest() {
 		*) failures=0 ;;
 	esac
 	[ "$FLEET_RESULT" != ok ] || [ -n "$troubled" ] || rm -f "$own/problem"
-	export FLEET_RESUME
 	pause "$("$tool_delay" "$FLEET_RESULT" "$failures" "$until" "$day" "$night" "$from" "$to" "$timezone")" "$wakes"
 }
 
 # Waits for the lock that keeps the agent's sessions and jobs apart.
 lock() {
-	until flock -n 9 || over; do
-		beat
-		tell waiting "$(date +%s)"
-		sleep 2
-	done
+	until flock -n 9 || over; do beat; tell waiting "$(date +%s)"; attend sleep 2; done
 	! over
 }
 
@@ -177,10 +178,11 @@ chmod -R u+rwX "$own" # the run before may have closed what is in it, and left s
 [ "$kind" = job ] || find "$own" -mindepth 1 -maxdepth 1 ! -type f,s -exec rm -rf {} +
 exec 9>"$own/lock"
 if [ "$kind" = job ]; then
-	if flock -w "$patience" 9; then # it waits as long as a session of the agent may take
+	if attend flock -w "$patience" 9; then # it waits as long as a session of the agent may take
 		work
 	else
-		began=$(date -u +%Y-%m-%dT%H:%M:%SZ) exit_code=0 log='' FLEET_RESULT=skipped
+		FLEET_RESULT=skipped
+		[ -z "$ending" ] || FLEET_RESULT=ended
 		count
 		record
 	fi
@@ -192,6 +194,7 @@ while ! over && lock; do
 	flock -u 9
 	rest
 done
+ending='' # or the hook would be told at once
 hook onCleanup
 tmux -S "$own/tmux" kill-server 2>/dev/null
 rm -f "$own/status" || :
