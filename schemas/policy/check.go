@@ -41,6 +41,7 @@ func (p *Policy) Check() report.Report {
 	for i := range p.Deny {
 		c.denial(fmt.Sprintf("deny[%d]", i), &p.Deny[i])
 	}
+	c.secrets(p)
 	for i := range c.r.Entries {
 		c.r.Entries[i].Where = FileName
 	}

@@ -16,6 +16,9 @@ func (p *Policy) Inspected() []string {
 			out = append(out, d.Host)
 		}
 	}
+	for _, secret := range p.Secrets {
+		out = append(out, secret.Hosts...)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -40,6 +40,8 @@ type Policy struct {
 	Deny     []Denial  `json:"deny"`
 	DNS      string    `json:"dns,omitempty"` // resolver that the gate asks, ADDRESS:PORT; "" is the host's
 	Upstream *Upstream `json:"upstream,omitempty"`
+	Secrets  []Secret  `json:"secrets,omitempty"` // that the gate puts into requests
+	Quoting  []string  `json:"quoting,omitempty"` // hosts to which bodies may quote a placeholder: conversations go there
 }
 
 // Rule allows requests. Of all rules whose host and port fit, those with the most specific host decide: an exact host

@@ -1,0 +1,103 @@
+package policy
+
+import (
+	"fmt"
+	"net/textproto"
+	"regexp"
+	"slices"
+)
+
+// Secret is a credential that the gate holds and the agent does not. Where a request that may use it has the placeholder
+// at one of its places, the gate puts the value there; it reads the value from the credential of the same name. Requests
+// to its hosts are read inside verified TLS and nowhere else.
+type Secret struct {
+	Name        string   `json:"name"`        // in the spec
+	Placeholder string   `json:"placeholder"` // what the agent has instead
+	Hosts       []string `json:"hosts"`       // names or wildcards, as a Rule's
+	Ports       []int    `json:"ports"`       // rising
+	Methods     []string `json:"methods,omitempty"`
+	Paths       []string `json:"paths,omitempty"` // as a Rule's
+
+	// Its places, one at least.
+	Header string `json:"header,omitempty"` // the whole value of this field
+	Bearer bool   `json:"bearer,omitempty"` // Authorization: Bearer, or token
+	Basic  bool   `json:"basic,omitempty"`  // the password of Authorization: Basic
+	Query  string `json:"query,omitempty"`  // the whole value of this parameter
+	SigV4  string `json:"sigv4,omitempty"`  // requests with this AWS access key ID are signed anew with the value
+}
+
+// Bounds of a secret.
+const (
+	MaxSecrets     = 100
+	MinPlaceholder = 20 // so that no other text has it by chance
+	MaxPlaceholder = 512
+)
+
+var (
+	secretName  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
+	placeholder = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+	fieldName   = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z-]{1,64}$`)
+	parameter   = regexp.MustCompile(`^[A-Za-z0-9_.~-]{1,64}$`)
+	accessKeyID = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
+)
+
+// ownFields are of the connection or of the message's form: a value there would change what the request is.
+var ownFields = []string{
+	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive", "Proxy-Authorization",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+func isOwnField(name string) bool {
+	return slices.Contains(ownFields, textproto.CanonicalMIMEHeaderKey(name))
+}
+
+func (c *checker) secrets(p *Policy) {
+	c.must(len(p.Secrets) <= MaxSecrets, "secrets", "must be at most %d, are %d", MaxSecrets, len(p.Secrets))
+	names, placeholders := map[string]bool{}, map[string]bool{}
+	for i := range p.Secrets {
+		s, at := &p.Secrets[i], fmt.Sprintf("secrets[%d]", i)
+		c.secret(at, s)
+		c.must(!names[s.Name], at+".name", "%q must be there once", s.Name)
+		c.must(!placeholders[s.Placeholder], at+".placeholder", "must be there once")
+		names[s.Name], placeholders[s.Placeholder] = true, true
+		for j := range i {
+			c.apart(at, s, &p.Secrets[j])
+		}
+	}
+	for i, host := range p.Quoting {
+		if err := CheckPattern(host); err != nil {
+			c.pattern(fmt.Sprintf("quoting[%d]", i), err)
+		}
+	}
+}
+
+func (c *checker) secret(at string, s *Secret) {
+	c.must(secretName.MatchString(s.Name), at+".name",
+		"%q must be 1 to 64 upper-case letters, digits and underscores that begin with a letter", s.Name)
+	n := len(s.Placeholder)
+	c.must(n >= MinPlaceholder && n <= MaxPlaceholder && placeholder.MatchString(s.Placeholder), at+".placeholder",
+		"must be %d to %d letters, digits, dashes, dots and underscores", MinPlaceholder, MaxPlaceholder)
+	c.common(at, s.Name, s.Ports, s.Methods, s.Paths)
+	c.must(len(s.Hosts) > 0, at+".hosts", "must name a host at least")
+	c.must(len(s.Ports) > 0, at+".ports", "must name at least one port")
+	for i, host := range s.Hosts {
+		if err := CheckPattern(host); err != nil {
+			c.pattern(fmt.Sprintf("%s.hosts[%d]", at, i), err)
+			continue
+		}
+		h, err := ParseHost(host)
+		c.must(err != nil || h.Name != "" && !isSelf(h), fmt.Sprintf("%s.hosts[%d]", at, i), "%q must be the name of a host", host)
+	}
+	places := []bool{s.Header != "", s.Bearer, s.Basic, s.Query != "", s.SigV4 != ""}
+	c.must(slices.Contains(places, true), at, "must have a place: header, bearer, basic, query or sigv4")
+	c.must(s.Header == "" || fieldName.MatchString(s.Header) && !isOwnField(s.Header), at+".header",
+		"%q must be the name of a field that carries a credential", s.Header)
+	c.must(s.Query == "" || parameter.MatchString(s.Query), at+".query", "%q must be the name of a parameter", s.Query)
+	c.must(s.SigV4 == "" || accessKeyID.MatchString(s.SigV4), at+".sigv4", "%q must be an AWS access key ID", s.SigV4)
+}
+
+// apart refuses two secrets that would be signed with at once: their requests cannot be told apart. All else is told by
+// the placeholder.
+func (c *checker) apart(at string, s, before *Secret) {
+	c.must(s.SigV4 == "" || s.SigV4 != before.SigV4, at+".sigv4", "must be another access key ID than that of %s", before.Name)
+}
