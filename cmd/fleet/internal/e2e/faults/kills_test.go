@@ -107,8 +107,10 @@ func (k *kills) report(v *victim, when string, bad []string) {
 	k.t.Helper()
 	if len(bad) > 0 {
 		log, _ := k.Try("journalctl", "--no-pager", "--lines=30", "--unit=fleetdeadman-"+v.project+"-*")
-		k.t.Errorf("%s killed before %q, at %s, %s:\n  %s\n%s",
-			v.project, v.list[len(v.list)-1], v.at, when, strings.Join(bad, "\n  "), log)
+		failed, _ := k.Try("sh", "-c", `systemctl list-units --failed --plain --no-legend "fleet-$1*" | while read -r u _; do
+			journalctl --no-pager --lines=20 --unit="$u"; done`, "-", v.project)
+		k.t.Errorf("%s killed before %q, at %s, %s:\n  %s\n%s%s",
+			v.project, v.list[len(v.list)-1], v.at, when, strings.Join(bad, "\n  "), log, failed)
 	}
 }
 
