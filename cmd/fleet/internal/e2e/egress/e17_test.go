@@ -3,8 +3,11 @@
 package egress
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -138,4 +141,40 @@ func (a *agent) permitted() []string {
 		}
 	}
 	return nil
+}
+
+// D12: one connection for each of many names below an inspected wildcard. As many certificates are made as the limit of
+// new names lets through, none for a name outside, and the gate keeps what memory it has.
+func TestCATD12ManyLeaves(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, a *agent) {
+		gate, before := a.gate(), a.resident("VmRSS")
+		config := a.trusting("")
+		made := 0
+		for i := range 400 {
+			name := fmt.Sprintf("d%d.leaf.test", i)
+			c, err := a.connect(name + ":443")
+			var r *refused
+			if errors.As(err, &r) && r.reason == "too-many" {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.ServerName = name
+			if err := tls.Client(c, config).Handshake(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			made++
+			c.Close()
+		}
+		if made < 50 || made > 250 {
+			t.Errorf("%d certificates for 400 names, want about 100", made)
+		}
+		a.blocked([]attempt{{"a name outside", connect("d1.leaf.test.evil.test:443"), "host-not-listed", ""}})
+		if after := a.resident("VmRSS"); after > before+16<<10 || a.gate() != gate {
+			t.Errorf("the gate has %d KiB, had %d; process %s, was %s", after, before, a.gate(), gate)
+		}
+		a.must(order{Script: "curl -sS https://any.api.test/after"}, "origin any.api.test GET /after")
+	})
 }

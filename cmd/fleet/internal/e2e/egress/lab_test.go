@@ -45,7 +45,7 @@ const specText = `{
       { host: 'silent.test', ports: [9], protocol: 'raw' },
       'git.test', { host: 'git.test', ports: [2222], protocol: 'raw' },
       { host: 'api.test', methods: ['GET', 'POST'], paths: ['/v1/*'] },
-      { host: 'any.api.test', paths: ['/*'] },
+      { host: 'any.api.test', paths: ['/*'] }, { host: '*.leaf.test', paths: ['/*'] },
       { host: 'expired.api.test', methods: ['GET'] }, { host: 'selfsigned.api.test', methods: ['GET'] },
       { host: 'wrongname.api.test', methods: ['GET'] },
       '*.ssrf.test', '*.ssrf6.test', 'lan.test',
