@@ -28,10 +28,18 @@ func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target stri
 			manifest.User{Name: a.GateUser, UID: a.GateUID, Home: manifest.NoHome, Agent: a.Key, Gate: true})
 		out.Agents = append(out.Agents, agent(m, a))
 	}
+	for _, s := range m.Secrets {
+		out.Secrets = append(out.Secrets, manifest.Secret{
+			Name: s.Name, Disposition: s.Disposition, Agents: orNone(s.Agents), Hosts: orNone(s.Hosts), Place: s.Place,
+		})
+	}
 	var err error
 	out.Units, err = Units(t)
 	return out, err
 }
+
+// orNone returns a list that JSON has as [] where there is nothing.
+func orNone(list []string) []string { return append([]string{}, list...) }
 
 // Units returns what a manifest says of the tree's units, sorted by name.
 func Units(t *artifact.Tree) ([]manifest.Unit, error) {

@@ -29,6 +29,25 @@
     file(path, timeout=null):: { file: path, timeout: timeout },
   },
 
+  // Credentials, by how they are contained: secrets: { GITHUB_TOKEN: fleet.secret.broker() }. Of names that fleet knows
+  // it knows hosts and places too; see credentials.libsonnet.
+  secret: {
+    broker(host=null, hosts=null, header=null, bearer=null, basic=null, query=null, sigv4=null, like=null, env=null)::
+      {
+        disposition: 'broker',
+        hosts: if host != null then [host] else hosts,
+        header: header,
+        bearer: bearer,
+        basic: basic,
+        query: query,
+        sigv4: sigv4,
+        like: like,
+        env: env,
+      },
+    expose(env=null):: { disposition: 'expose', env: env },
+    absent():: { disposition: 'absent' },
+  },
+
   // A folder of the host, read-only unless ro=false.
   mount(source, target=source, ro=true):: { source: source, target: target, ro: ro },
 

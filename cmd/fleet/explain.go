@@ -18,9 +18,10 @@ func newExplainCmd(a *app) *cobra.Command {
 	var b buildFlags
 	cmd := &cobra.Command{
 		Use:   "explain KEY",
-		Short: "Explain a key of the spec, or what an agent of it causes",
+		Short: "Explain a key of the spec, or what an agent or a secret of it causes",
 		Long: `Explain shows the meaning, the default and an example of a key, such as iteration or limits.memory. Of an agent of
-this spec, such as agents.lead, it shows every unit, file, user and right that the agent causes.`,
+this spec, such as agents.lead, it shows every unit, file, user and right that the agent causes; of a secret, such as
+secrets.GITHUB_TOKEN, who can use it, where it goes and who never sees it.`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return spec.Keys(), cobra.ShellCompDirectiveNoFileComp
@@ -28,6 +29,9 @@ this spec, such as agents.lead, it shows every unit, file, user and right that t
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if key, ok := strings.CutPrefix(args[0], "agents."); ok && !strings.Contains(key, ".") && key != "KEY" {
 				return a.explainAgent(cmd, &b, key)
+			}
+			if name, ok := strings.CutPrefix(args[0], "secrets."); ok && !strings.Contains(name, ".") && name != "KEY" {
+				return a.explainSecret(cmd, &b, name)
 			}
 			return a.explainKey(args[0])
 		},
@@ -90,23 +94,29 @@ func keyLines(k spec.Key) []string {
 
 // cause is what one agent of a spec makes.
 type cause struct {
-	Agent manifest.Agent `json:"agent"`
-	User  manifest.User  `json:"user"`
-	Gate  *gateCause     `json:"gate,omitempty"`
-	Units []string       `json:"units"`
-	Files []string       `json:"files"`
+	Agent   manifest.Agent    `json:"agent"`
+	User    manifest.User     `json:"user"`
+	Gate    *gateCause        `json:"gate,omitempty"`
+	Secrets []manifest.Secret `json:"secrets"` // that it may use
+	Units   []string          `json:"units"`
+	Files   []string          `json:"files"`
 }
 
-func (a *app) explainAgent(cmd *cobra.Command, b *buildFlags, key string) error {
+// compiled is the generation that the spec would make.
+func (a *app) compiled(cmd *cobra.Command, b *buildFlags) (*generate.Compiled, error) {
 	so, err := a.specOptions(&b.spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	locked, err := a.readLock(so.File)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c, err := generate.Compile(cmd.Context(), generate.Options{Spec: so, Lock: locked, Target: b.target})
+	return generate.Compile(cmd.Context(), generate.Options{Spec: so, Lock: locked, Target: b.target})
+}
+
+func (a *app) explainAgent(cmd *cobra.Command, b *buildFlags, key string) error {
+	c, err := a.compiled(cmd, b)
 	if err != nil {
 		return err
 	}
@@ -115,7 +125,12 @@ func (a *app) explainAgent(cmd *cobra.Command, b *buildFlags, key string) error 
 	if i < 0 {
 		return usage(fmt.Errorf("the spec has no agent %q", key))
 	}
-	out := cause{Agent: m.Agents[i], Units: []string{}, Files: []string{}}
+	out := cause{Agent: m.Agents[i], Secrets: []manifest.Secret{}, Units: []string{}, Files: []string{}}
+	for _, s := range m.Secrets {
+		if slices.Contains(s.Agents, key) {
+			out.Secrets = append(out.Secrets, s)
+		}
+	}
 	for _, u := range m.Users {
 		if u.Agent == key && !u.Gate {
 			out.User = u
@@ -143,6 +158,9 @@ func (c cause) text() string {
 	line("agent", "%s: harness %s, isolation %s", c.Agent.Key, c.Agent.Harness, c.Agent.Isolation)
 	line("user", "%s, uid %d, home %s", c.User.Name, c.User.UID, c.User.Home)
 	c.Gate.lines(line)
+	for _, s := range c.Secrets {
+		line("secret", "%s: %s", s.Name, s.Disposition)
+	}
 	if c.Agent.Ports != "" {
 		line("ports", "%s on loopback", c.Agent.Ports)
 	}

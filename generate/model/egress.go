@@ -65,7 +65,7 @@ func (a *Agent) Literals() []netip.AddrPort {
 const portHTTP, portTLS = 80, 443
 
 // Egress returns the policy of one agent: the fleet's rules, its own and those of its harness. The name of a rule is its
-// place in the spec. An error is about egress.dns or egress.upstream; all else is the policy's own Check's to find.
+// place in the spec. The secrets that its gate holds are in it too. An error is about egress.dns or egress.upstream; all else is the policy's own Check's to find.
 func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 	a := f.Agents[key]
 	out := &policy.Policy{
@@ -82,6 +82,8 @@ func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 			out.Deny = append(out.Deny, deny(item(from.place, i), d))
 		}
 	}
+	out.Secrets = brokered(f, key)
+	out.Quoting = quoting(f, key, out.Secrets)
 	var errDNS, errUpstream error
 	out.DNS, errDNS = resolver53(f.Egress.DNS)
 	out.Upstream, errUpstream = upstream(f.Egress.Upstream, f.Egress.UpstreamResolves)

@@ -16,8 +16,9 @@ type UnitName string
 type Fleet struct {
 	Project     string
 	Description string
-	Agents      []Agent // sorted by key; disabled ones are in it, see Agent.Enabled
-	Operators   string  // OS group that may operate agents
+	Agents      []Agent  // sorted by key; disabled ones are in it, see Agent.Enabled
+	Secrets     []Secret // sorted by name
+	Operators   string   // OS group that may operate agents
 	Watchdog    Watchdog
 	Retention   Retention
 	Activation  Activation
@@ -77,7 +78,8 @@ type Agent struct {
 	Prompt       string // variables already replaced; "" where the harness wants none
 	Instructions string // composed Markdown
 	Permissions  fleet.Permissions
-	Env          map[string]string
+	Env          map[string]string // the spec's, and placeholders of secrets
+	Exposed      []Exposed         // secrets whose values it has, sorted by name
 	Limits       Limits
 	Mounts       []fleet.Mount
 	Git          fleet.Git

@@ -111,6 +111,9 @@ func (f *Fleet) BypassDir() string { return f.RunDir() + "/egress/bypass" }
 // CutDir holds what cuts an agent off.
 func (f *Fleet) CutDir() string { return f.StateDir() + "/egress/cut" }
 
+// SecretFile is the vault's file of a secret, sealed for the host.
+func (f *Fleet) SecretFile(name string) string { return f.StateDir() + "/secrets/" + name }
+
 // GateStateDir keeps names and addresses, counts, budgets and the authority; it is the gate's own.
 func (f *Fleet) GateStateDir(key string) string { return f.StateDir() + "/egress/gate/" + key }
 

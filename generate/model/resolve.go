@@ -29,6 +29,7 @@ func Resolve(f *fleet.Fleet, uids map[string]int) (*Fleet, error) {
 		Description: f.Description,
 		Operators:   f.Operators.Group,
 		UIDs:        f.UIDs,
+		Secrets:     secrets(f),
 		Watchdog:    r.watchdog(f.Watchdog),
 		Retention: Retention{
 			Generations: f.Retention.Generations,
@@ -144,6 +145,8 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 	out.RuleNotes = ruleNotes(r.fleet, key)
 	out.Policy, err = Egress(r.fleet, key, uid)
 	r.keep(err)
+	out.Env = withPlaceholders(out.Env, r.fleet, out.Policy)
+	out.Exposed = exposed(r.fleet, key)
 	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {
 		s := r.schedule(name, a.Schedules[name], out.Session)
 		s.Prompt = vars.Replace(s.Prompt)

@@ -36,7 +36,17 @@ func alike(m *model.Fleet) (out []same) {
 func decideAlike(a, b model.Agent) bool {
 	p, q := *a.Policy, *b.Policy
 	p.Agent, p.UID, q.Agent, q.UID = "", 0, "", 0
+	p.Secrets, q.Secrets = unnamed(p.Secrets), unnamed(q.Secrets)
 	return reflect.DeepEqual(p, q) && reflect.DeepEqual(a.RuleNotes, b.RuleNotes)
+}
+
+// unnamed returns secrets without their placeholders, of which each agent has its own.
+func unnamed(list []policy.Secret) []policy.Secret {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Placeholder = ""
+	}
+	return out
 }
 
 // egress lists what gates let pass, agent by agent or for those together that may reach the same.

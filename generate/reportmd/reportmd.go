@@ -21,6 +21,7 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 	b.WriteString("![agents and what contains them](REPORT.svg)\n")
 	agents(&b, m)
 	access(&b, m)
+	secrets(&b, m)
 	egress(&b, m)
 	limits(&b, m)
 	schedules(&b, m)

@@ -86,6 +86,7 @@ func (a *agent) script(p artifact.Path, t task) artifact.File {
 	a.times(h, t)
 	h.table("hooks", "hooks", a.hookRows())
 	h.table("harness.home", "files", a.homeRows())
+	h.table("secrets", "exposed", a.exposedRows())
 	h.set("tmux", "tmux_conf", a.tmux.StorePath())
 	h.tools(tools)
 	h.set(t.promptKey, "prompt", t.prompt) // last: it may be long

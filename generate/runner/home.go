@@ -64,6 +64,17 @@ func hookFile(a *model.Agent, name string) artifact.File {
 	return artifact.Script(artifact.Path(a.File("hooks/"+name)), text)
 }
 
+// exposedRows are the variables with the values of exposed secrets.
+func (a *agent) exposedRows() [][]string {
+	var rows [][]string
+	for _, e := range a.Exposed {
+		if e.Env != "" {
+			rows = append(rows, []string{e.Env, e.Name})
+		}
+	}
+	return rows
+}
+
 func (a *agent) hookRows() [][]string {
 	var rows [][]string
 	for i, name := range slices.Sorted(maps.Keys(a.Hooks)) {

@@ -2,9 +2,11 @@ package settings
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"fleet/generate/model"
+	"fleet/schemas/policy"
 )
 
 // gitConfig is the agent's identity, as its /etc/gitconfig. With signing the key is held by an ssh-agent under another
@@ -25,7 +27,31 @@ func gitConfig(a *model.Agent) (string, error) {
 		b.WriteString("\tsigningkey = " + model.InsideSignKey + "\n")
 		b.WriteString("[gpg]\n\tformat = ssh\n[commit]\n\tgpgsign = true\n[tag]\n\tgpgsign = true\n")
 	}
+	for _, s := range a.Brokered() {
+		gitCredential(&b, s)
+	}
 	return b.String(), nil
+}
+
+// gitCredential tells git a placeholder as the password for a secret's hosts. It asks for one after the first refusal.
+// The user's name is what GitHub's own clients send; servers take any with a token.
+func gitCredential(b *strings.Builder, s policy.Secret) {
+	if !s.Basic {
+		return
+	}
+	for _, host := range s.Hosts {
+		if strings.HasPrefix(host, "*.") {
+			continue
+		}
+		for _, port := range s.Ports {
+			at := host
+			if port != 443 {
+				at += ":" + strconv.Itoa(port)
+			}
+			fmt.Fprintf(b, "[credential \"https://%s\"]\n\tusername = x-access-token\n", at)
+			fmt.Fprintf(b, "\thelper = \"!f() { test \\\"$1\\\" = get && echo password=%s; }; f\"\n", s.Placeholder)
+		}
+	}
 }
 
 var gitEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\t", `\t`)

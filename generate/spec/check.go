@@ -15,11 +15,12 @@ import (
 // checker holds a complete fleet against the rules that a schema cannot say.
 type checker struct {
 	*faults
-	fleet *fleet.Fleet
+	fleet   *fleet.Fleet
+	builtin *builtin
 }
 
-func checkFleet(found *faults, f *fleet.Fleet) {
-	c := checker{found, f}
+func checkFleet(found *faults, f *fleet.Fleet, builtin *builtin) {
+	c := checker{found, f, builtin}
 	c.names()
 	c.watchdog()
 	c.activation()
@@ -38,6 +39,7 @@ func checkFleet(found *faults, f *fleet.Fleet) {
 		c.warn(place{"agents"}, "no agent is enabled", "nothing will run")
 	}
 	c.egress()
+	c.secrets()
 	c.sharedMounts()
 	c.sharedPorts()
 }

@@ -86,11 +86,18 @@ func (c *checker) policy(key string) {
 	}
 }
 
-var policyRe = regexp.MustCompile(`^(allow|deny)\[([0-9]+)\](?:\.(?:host|(.*)))?$`)
+var (
+	policyRe = regexp.MustCompile(`^(allow|deny)\[([0-9]+)\](?:\.(?:host|(.*)))?$`)
+	secretRe = regexp.MustCompile(`^secrets\[([0-9]+)\](?:\.(.*))?$`)
+)
 
 // policyPlace returns where in the spec stands what is at a path of its policy, nil where no rule is. A rule's name tells;
 // its host may be all that it is.
 func policyPlace(p *policy.Policy, path string) place {
+	if m := secretRe.FindStringSubmatch(path); m != nil {
+		i, _ := strconv.Atoi(m[1])
+		return append(place{"secrets", p.Secrets[i].Name}, placeOf(m[2])...)
+	}
 	m := policyRe.FindStringSubmatch(path)
 	switch {
 	case path == "allow": // too many rules

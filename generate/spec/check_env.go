@@ -38,20 +38,25 @@ func (c *checker) env(p place, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		at, value := p.in(name), env[name]
 		sum += len(name) + len(value) + 2
-		begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
-		switch {
-		case slices.Contains(ownVariables, name) || slices.ContainsFunc(ownPrefixes, begins):
-			c.error(at, name+" is set by fleet or systemd",
-				"programs that need another value get it in their own command line or in a hook")
-		case slices.Contains(loaderVariables, name) || slices.ContainsFunc(loaderPrefixes, begins):
-			c.error(at, name+" makes shells and programs run other code, also those outside the agent's containment",
-				"set it in a script around the one program that needs it")
-		}
+		c.variable(at, name)
 		c.length(at, value, valueLimit)
 		checkSecretVariable(c.faults, at, name, value)
 	}
 	if sum > envLimit {
 		c.error(p, fmt.Sprintf("must have at most %d KiB together, has %d", envLimit/kib, sum/kib),
 			"put long texts into files")
+	}
+}
+
+// variable refuses the name of a variable that is fleet's, or that makes programs run other code.
+func (c *checker) variable(at place, name string) {
+	begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+	switch {
+	case slices.Contains(ownVariables, name) || slices.ContainsFunc(ownPrefixes, begins):
+		c.error(at, name+" is set by fleet or systemd",
+			"programs that need another value get it in their own command line or in a hook")
+	case slices.Contains(loaderVariables, name) || slices.ContainsFunc(loaderPrefixes, begins):
+		c.error(at, name+" makes shells and programs run other code, also those outside the agent's containment",
+			"set it in a script around the one program that needs it")
 	}
 }

@@ -28,7 +28,7 @@ var credentialForms = []credentialForm{
 	{"a Google API key", true, regexp.MustCompile(`\bAIza([A-Za-z0-9_-]{30,})`)},
 	{"a Slack token", true, regexp.MustCompile(`\bxox[abposr]-([A-Za-z0-9-]{8,})`)},
 	{"a Stripe key", true, regexp.MustCompile(`\b[rs]k_(?:live|test)_([A-Za-z0-9]{16,})`)},
-	{"an AWS access key", false, regexp.MustCompile(`\b(?:AKIA|ASIA)([A-Z0-9]{16})\b`)},
+	{"an AWS access key", true, regexp.MustCompile(`\b(?:AKIA|ASIA)([A-Z0-9]{16})\b`)},
 	{
 		"a Discord bot token", false,
 		regexp.MustCompile(`\b[MNO]([A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,})`),
@@ -73,12 +73,11 @@ func checkNoCredential(found *faults, p place, s string) bool {
 
 // disposition names how a credential should be contained instead.
 func disposition(broker bool) string {
-	right := `"sidecar", a tool that runs as another user holds it`
-	if broker {
-		right = `"broker", it is added to requests outside the agent`
+	right := `secrets: { NAME: { disposition: "broker" } }, with which the gate puts it into requests`
+	if !broker {
+		right = `secrets: { NAME: { disposition: "expose" } }, with which it is a file of the agent's that the spec does not hold`
 	}
-	return "take it out; its right disposition is " + right +
-		`, which this version cannot do yet (test keys begin with "` + testKeyPrefix + `")`
+	return "take it out; its right place is " + right + ` (test keys begin with "` + testKeyPrefix + `")`
 }
 
 var (

@@ -43,7 +43,7 @@ func isEmpty(v any) bool {
 // character that could end a line or steer a terminal.
 func FuzzCheck(f *testing.F) {
 	seeds(f)
-	builtin, err := builtinHarnesses()
+	builtin, err := loadBuiltin()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { holds(t, b, builtin, tree) })
 }
 
-func holds(t *testing.T, b []byte, builtin map[string]any, tree *sources) {
+func holds(t *testing.T, b []byte, builtin *builtin, tree *sources) {
 	doc, err := decodeJSON(b)
 	if err != nil {
 		return
@@ -195,7 +195,7 @@ func FuzzYAML(f *testing.F) {
 // FuzzValue puts a text or a number at any place of a good spec, which reaches the checks more often than mutating the
 // spec's own bytes. The properties are those of FuzzCheck.
 func FuzzValue(f *testing.F) {
-	builtin, err := builtinHarnesses()
+	builtin, err := loadBuiltin()
 	if err != nil {
 		f.Fatal(err)
 	}

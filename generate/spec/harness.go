@@ -9,20 +9,23 @@ import (
 )
 
 // builtinHarnesses evaluates the harnesses that come with fleet.
-func builtinHarnesses() (map[string]any, error) {
+func builtinHarnesses() (map[string]any, error) { return builtinData("harness.libsonnet") }
+
+// builtinData evaluates a file of the library that holds an object.
+func builtinData(name string) (map[string]any, error) {
 	vm := jsonnet.MakeVM()
 	vm.Importer(&jsonnet.MemoryImporter{Data: embeddedFiles()})
-	text, err := vm.EvaluateAnonymousSnippet("", "import 'harness.libsonnet'")
+	text, err := vm.EvaluateAnonymousSnippet("", "import '"+name+"'")
 	if err != nil {
-		return nil, fmt.Errorf("evaluate the built-in harnesses: %w", err)
+		return nil, fmt.Errorf("evaluate the library's %s: %w", name, err)
 	}
 	doc, err := decodeJSON([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("read the built-in harnesses: %w", err)
+		return nil, fmt.Errorf("read the library's %s: %w", name, err)
 	}
 	all, ok := normalized(doc, false).(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("the built-in harnesses must be an object, are %s", valueType(doc))
+		return nil, fmt.Errorf("the library's %s must be an object, is %s", name, valueType(doc))
 	}
 	return all, nil
 }

@@ -83,9 +83,9 @@ func merge(under, over any) any {
 	return out
 }
 
-// complete merges defaults under every agent and the built-in harnesses under the spec's, then fills in the schema's
-// defaults. doc must be valid and is not changed.
-func complete(doc any, builtin map[string]any) any {
+// complete merges defaults under every agent, and what is built in under the spec's harnesses and secrets, then fills in
+// the schema's defaults. doc must be valid and is not changed.
+func complete(doc any, builtin *builtin) any {
 	given, _ := doc.(map[string]any)
 	root := map[string]any{}
 	maps.Copy(root, given)
@@ -97,7 +97,8 @@ func complete(doc any, builtin map[string]any) any {
 		}
 	}
 	own, _ := root["harnesses"].(map[string]any)
-	root["agents"], root["harnesses"] = agents, merge(builtin, own)
+	root["agents"], root["harnesses"] = agents, merge(builtin.harnesses, own)
+	root["secrets"] = builtin.known(root["secrets"])
 	delete(root, "defaults")
 	return schema().root.fill(root)
 }

@@ -47,7 +47,7 @@ func Load(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, refuse(o.File, err)
 	}
-	builtin, err := builtinHarnesses()
+	builtin, err := loadBuiltin()
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func Load(ctx context.Context, o Options) (*Result, error) {
 }
 
 // check is all that follows evaluation.
-func check(doc any, builtin map[string]any, tree *sources) (*fleet.Fleet, *faults) {
+func check(doc any, builtin *builtin, tree *sources) (*fleet.Fleet, *faults) {
 	found := new(faults)
 	doc = validate(found, normalized(doc, true))
 	doc = checkTexts(found, doc)
@@ -72,7 +72,7 @@ func check(doc any, builtin map[string]any, tree *sources) (*fleet.Fleet, *fault
 		return nil, found
 	}
 	readFiles(found, f, tree)
-	checkFleet(found, f)
+	checkFleet(found, f, builtin)
 	found.blameDefaults(doc)
 	return f, found
 }

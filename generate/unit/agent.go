@@ -43,6 +43,7 @@ func (b *builder) agent(a *model.Agent) {
 	journal(s, u.Name)
 	b.sandbox(s, a, box)
 	b.environment(s, a)
+	b.exposed(s, a)
 	b.recordAgent(s, a, b.m.EndFlag(a.Key))
 	b.run(s, a, box, run)
 	b.extras(u, a, "Unit", "Service")

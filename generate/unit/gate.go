@@ -142,6 +142,7 @@ func (b *builder) gateService(a *model.Agent) {
 	s.Words("RuntimeDirectoryMode", "0700")
 	s.Words("RuntimeDirectoryPreserve", "yes") // a gate that is killed leaves records in it to the next start
 	s.Words("LogRateLimitIntervalSec", "0")    // the gate bounds what it writes
+	b.held(s, a)
 	b.recordGate(s, a)
 	ports := a.GatePorts()
 	s.Raw("Environment", "FLEET_BOOT=%b") // in a container, its sandbox shows it another id than the tool reads

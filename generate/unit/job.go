@@ -35,6 +35,7 @@ func (b *builder) job(a *model.Agent, j *model.Schedule) {
 	journal(s, u.Name)
 	b.sandbox(s, a, box)
 	b.environment(s, a)
+	b.exposed(s, a)
 	b.recordAgent(s, a)
 	b.run(s, a, box, run)
 	b.extras(u, a, "Service")

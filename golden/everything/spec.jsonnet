@@ -26,6 +26,17 @@
     upstream: 'http://proxy.example.com:3128',
     upstreamResolves: true,
   },
+  secrets: {
+    ALL_TOKEN: {
+      disposition: 'broker', hosts: ['example.org', '*.example.net'], ports: [443, 8443], methods: ['GET', 'POST'], paths: ['/v1/*', '/health'],
+      header: 'X-All', bearer: true, basic: true, query: 'key', env: 'TOKEN', placeholder: { prefix: 'all_', length: 64 },
+      agents: ['all', 'claude'], note: 'opens everything',
+    },
+    SIGNED: { hosts: ['*.example.net'], sigv4: 'AKIAIOSFODNN7EXAMPLE' },
+    MINE: { like: 'GITHUB_TOKEN', hosts: ['example.org'] },
+    OPEN: { disposition: 'expose', env: 'OPEN_VALUE' },
+    GONE: { disposition: 'absent', note: 'nobody has it' },
+  },
   harnesses: {
     shell: {
       egress: ['models.example.com'],
@@ -62,6 +73,7 @@
       prompt: 'echo "{{agent.name}} works for {{project}}"',
       instructions: ['Be brief.', { text: 'Be kind.\n' }, { file: 'house-rules.md' }],
       env: { LANGUAGE: 'en', QUOTES: 'a "b" \'c\' \\ $d %e' },
+      secrets: ['SIGNED', 'MINE', 'OPEN'],
       egress: { mode: 'enforce', allow: ['registry.example.com'], deny: ['example.org'] },
       isolation: 'user',
       localPorts: { from: 21000, to: 21099 },

@@ -34,6 +34,7 @@ func Compare(old, next *manifest.Manifest) Changes {
 	c.list("", "operators", "members of %s may operate agents", old.Groups, next.Groups)
 	for _, key := range keys(old, next) {
 		c.agent(key, find(old, key), find(next, key))
+		c.secrets(key, old, next)
 	}
 	return c
 }

@@ -14,6 +14,7 @@ type Fleet struct {
 	Defaults    map[string]any     `json:"defaults"` // an agent's keys; empty after loading, when they are merged into every agent
 	Agents      map[string]Agent   `json:"agents"`
 	Egress      Egress             `json:"egress"`
+	Secrets     map[string]Secret  `json:"secrets"`
 	Operators   Operators          `json:"operators"`
 	Watchdog    Watchdog           `json:"watchdog"`
 	Retention   Retention          `json:"retention"`
@@ -37,6 +38,7 @@ type Agent struct {
 	Instructions []Instruction       `json:"instructions"`
 	Permissions  Permissions         `json:"permissions"`
 	Env          map[string]string   `json:"env"`
+	Secrets      []string            `json:"secrets"`
 	Egress       AgentEgress         `json:"egress"`
 	Isolation    string              `json:"isolation"`
 	Limits       Limits              `json:"limits"`

@@ -18,6 +18,7 @@ var (
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	hexDigest   = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	secretName  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	unitName    = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|slice|path|mount)$`)
 )
 
@@ -44,6 +45,9 @@ func (m *Manifest) Check() report.Report {
 	c.files()
 	c.users()
 	c.units()
+	for i, s := range m.Secrets {
+		c.must(secretName.MatchString(s.Name), fmt.Sprintf("secrets[%d].name", i), "%q must be upper-case letters, digits and underscores", s.Name)
+	}
 	for i := range c.r.Entries {
 		c.r.Entries[i].Where = FileName
 	}

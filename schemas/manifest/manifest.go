@@ -36,6 +36,7 @@ type Manifest struct {
 	Groups     []string          `json:"groups"` // groups that must exist beside the users' own, such as fleet-operators
 	Agents     []Agent           `json:"agents"`
 	Units      []Unit            `json:"units"`
+	Secrets    []Secret          `json:"secrets,omitempty"`
 	Table      string            `json:"table"` // nft table, family inet
 	UIDs       [2]int            `json:"uids"`  // reserved range
 	Activation Activation        `json:"activation"`
@@ -85,6 +86,15 @@ type Agent struct {
 	Limits         map[string]string `json:"limits,omitempty"`
 	Signing        bool              `json:"signing,omitempty"`
 	Schedules      []string          `json:"schedules,omitempty"`
+}
+
+// Secret is a credential of the fleet: its name and who is near it. The value is in the host's vault.
+type Secret struct {
+	Name        string   `json:"name"`
+	Disposition string   `json:"disposition"`     // broker, expose or absent
+	Agents      []string `json:"agents"`          // keys of those that may use it
+	Hosts       []string `json:"hosts"`           // to which gates send it
+	Place       string   `json:"place,omitempty"` // where it stands in a request, for people
 }
 
 // The policies by which a changed unit is treated, in the unit itself as X-Fleet-OnChange=.

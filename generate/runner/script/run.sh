@@ -52,7 +52,9 @@ attend() {
 	"$@" &
 	worker=$!
 	[ -z "$ending" ] || kill -s TERM "$worker"
-	while kill -0 "$worker"; do wait "$worker"; status=$?; done 2>/dev/null
+	wait "$worker" 2>/dev/null
+	status=$?
+	while kill -0 "$worker"; do wait "$worker"; status=$?; done 2>/dev/null # a signal ends a wait
 	worker=''
 	return "$status"
 }
@@ -172,6 +174,11 @@ lock() {
 }
 
 [ "${1:-}" != harness ] || { harness; exit; }
+while read -r name file; do
+	[ -z "$name" ] || export "$name=$(cat "$CREDENTIALS_DIRECTORY/$file")"
+done <<-END
+	$exposed
+END
 export FLEET_SESSION=0 FLEET_RESULT=- FLEET_QUEUED='' FLEET_RESUME=''
 trap 'ending=yes; [ -z "$worker" ] || kill -s TERM "$worker"' TERM INT HUP
 chmod -R u+rwX "$own" # the run before may have closed what is in it, and left signs and what is in the way

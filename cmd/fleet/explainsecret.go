@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"fleet/activate/gates"
+	"fleet/generate"
+	"fleet/generate/model"
+	"fleet/schemas/fleet"
+)
+
+// secretCause is where one credential of a spec is, and where it is not.
+type secretCause struct {
+	Name        string      `json:"name"`
+	Disposition string      `json:"disposition"`
+	Vault       string      `json:"vault"`  // file on the host, sealed
+	Units       []string    `json:"units"`  // that get the value when they start
+	Users       []secretUse `json:"users"`  // agents that may use it
+	Hosts       []string    `json:"hosts"`  // to which gates send it
+	Place       string      `json:"place"`  // where it stands in a request
+	Only        string      `json:"only"`   // which ports and requests
+	Others      []string    `json:"others"` // agents that have nothing of it
+}
+
+// secretUse is what one agent has.
+type secretUse struct {
+	Agent string `json:"agent"`
+	Env   string `json:"env"` // variable, "" is none
+	Has   string `json:"has"` // the placeholder, or "the value"
+}
+
+func (a *app) explainSecret(cmd *cobra.Command, b *buildFlags, name string) error {
+	c, err := a.compiled(cmd, b)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(c.Fleet.Secrets, func(s model.Secret) bool { return s.Name == name })
+	if i < 0 {
+		return usage(fmt.Errorf("the spec has no secret %q", name))
+	}
+	out := secretOf(c, &c.Fleet.Secrets[i])
+	return a.result(out, out.text())
+}
+
+func secretOf(c *generate.Compiled, s *model.Secret) secretCause {
+	m := c.Fleet
+	out := secretCause{
+		Name: s.Name, Disposition: s.Disposition, Vault: m.SecretFile(s.Name), Units: []string{}, Users: []secretUse{},
+		Hosts: append([]string{}, s.Hosts...), Place: s.Place, Others: []string{},
+	}
+	for i := range m.Agents {
+		a := &m.Agents[i]
+		switch {
+		case !a.Enabled || !slices.Contains(s.Agents, a.Key):
+			out.Others = append(out.Others, a.Key)
+		case s.Disposition == fleet.Expose:
+			out.Units = append(out.Units, string(m.AgentUnit(a.Key)))
+			out.Users = append(out.Users, exposedTo(a, s.Name))
+		default:
+			out.Units = append(out.Units, gates.Service(m.Project, a.Key))
+			use, only := placeholderOf(a, s.Name)
+			out.Users, out.Only = append(out.Users, use), only
+		}
+	}
+	return out
+}
+
+func exposedTo(a *model.Agent, name string) secretUse {
+	use := secretUse{Agent: a.Key, Has: "the value"}
+	for _, e := range a.Exposed {
+		if e.Name == name {
+			use.Env = e.Env
+		}
+	}
+	return use
+}
+
+// placeholderOf returns what the agent has, and the requests that get the value.
+func placeholderOf(a *model.Agent, name string) (use secretUse, only string) {
+	use = secretUse{Agent: a.Key}
+	for _, s := range a.Policy.Secrets {
+		if s.Name != name {
+			continue
+		}
+		use.Has, only = s.Placeholder, "port "+portList(s.Ports)+special(s.Methods, s.Paths, false)
+		for env, value := range a.Env {
+			if value == s.Placeholder {
+				use.Env = env
+			}
+		}
+	}
+	return use, only
+}
+
+func (c secretCause) text() string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("secret", "%s: %s", c.Name, c.Disposition)
+	if c.Disposition == fleet.Absent {
+		line("value", "nowhere: a switch takes it out of the vault")
+		return b.String()
+	}
+	line("value", "sealed in %s", c.Vault)
+	for _, u := range c.Units {
+		line("held by", "%s", u)
+	}
+	for _, u := range c.Users {
+		line("used by", "%s, which has %s in %s", u.Agent, u.Has, cmp.Or(u.Env, "$CREDENTIALS_DIRECTORY/"+c.Name))
+	}
+	for _, host := range c.Hosts {
+		line("sent to", "%s, %s, as %s", host, c.Only, c.Place)
+	}
+	if c.Disposition == fleet.Expose {
+		line("sent to", "every host that these agents may reach, if they want")
+	} else {
+		line("never", "seen by an agent: not in its files, environment or processes, nor in an answer that it gets")
+	}
+	if len(c.Others) > 0 {
+		line("never", "used by %s", strings.Join(c.Others, ", "))
+	}
+	line("never", "in the spec, a generation, golden, a log or the journal")
+	return b.String()
+}

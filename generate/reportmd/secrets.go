@@ -1,0 +1,40 @@
+package reportmd
+
+import (
+	"strings"
+
+	"fleet/generate/model"
+	"fleet/schemas/fleet"
+)
+
+// secrets says of each credential who holds it, where it goes and who has what.
+func secrets(b *strings.Builder, m *model.Fleet) {
+	if len(m.Secrets) == 0 {
+		return
+	}
+	b.WriteString("\n## Secrets\n\nNo value is here, nor in any file of the generation: they are in the host's vault, sealed for that host.\n\n")
+	table(b, []string{"secret", "disposition", "who holds the value", "used by", "sent to", "in a request", "note"})
+	for _, s := range m.Secrets {
+		hosts := list(s.Hosts)
+		if s.Disposition == fleet.Expose {
+			hosts = "whatever its agents may reach"
+		}
+		row(b, s.Name, s.Disposition, holder(s), list(s.Agents), hosts, s.Place, s.Note)
+	}
+	b.WriteString("\nA broker's agents have a placeholder, for which their own gate puts the value into requests over verified TLS.\n")
+	for _, s := range m.Secrets {
+		if s.Disposition == fleet.Expose && len(s.Agents) > 0 {
+			b.WriteString("\n**" + text(s.Name) + " can be leaked** by " + text(strings.Join(s.Agents, ", ")) + ", to every host that it may reach.\n")
+		}
+	}
+}
+
+func holder(s model.Secret) string {
+	switch s.Disposition {
+	case fleet.Broker:
+		return "the gates of its agents"
+	case fleet.Expose:
+		return "the agents themselves"
+	}
+	return "nobody"
+}

@@ -1,0 +1,28 @@
+package unit
+
+import (
+	"fleet/generate/model"
+)
+
+// sealed gives a secret to a unit, as a file in the folder of its credentials. systemd unseals it at the start, before
+// the sandbox is made; where it is missing or sealed for another host, the unit does not start.
+func (b *builder) sealed(s Section, name string) {
+	s.Words("LoadCredentialEncrypted", name+":"+b.m.SecretFile(name))
+}
+
+// held gives a gate the secrets that it puts into requests, and for a while after a change the value before, so that it
+// can hide that one too. Mostly there is none.
+func (b *builder) held(s Section, a *model.Agent) {
+	for _, secret := range a.Brokered() {
+		b.sealed(s, secret.Name)
+		b.sealed(s, secret.Name+".previous")
+		s.Words("SetCredential", secret.Name+".previous:")
+	}
+}
+
+// exposed gives an agent the secrets whose values it has.
+func (b *builder) exposed(s Section, a *model.Agent) {
+	for _, e := range a.Exposed {
+		b.sealed(s, e.Name)
+	}
+}

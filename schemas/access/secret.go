@@ -1,0 +1,31 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"fleet/schemas/manifest"
+)
+
+// secrets tells what the credentials are to an agent. That it has the value itself is wider than that its gate has.
+func (c *Changes) secrets(key string, old, next *manifest.Manifest) {
+	c.list(key, "secret", "%s", having(old, key), having(next, key))
+}
+
+// having returns what each secret is to an agent, in words.
+func having(m *manifest.Manifest, key string) []string {
+	var out []string
+	for _, s := range m.Secrets {
+		if find(m, key) == nil || !slices.Contains(s.Agents, key) {
+			continue
+		}
+		if s.Disposition != "broker" {
+			out = append(out, "has the value of "+s.Name+" ("+s.Disposition+") and can leak it")
+			continue
+		}
+		for _, host := range s.Hosts {
+			out = append(out, "its gate sends "+s.Name+" to "+host+" ("+strings.ReplaceAll(s.Place, ", ", " or ")+")")
+		}
+	}
+	return out
+}
