@@ -67,6 +67,14 @@ type lab struct {
 // boot makes a machine and switches it to the fleet, with changes to the spec.
 func boot(t testing.TB, o machine.Options, changes ...string) *lab {
 	t.Helper()
+	l := begin(t, o)
+	l.Switch(l.Build(spec(changes...)))
+	return l
+}
+
+// begin makes a machine without a fleet.
+func begin(t testing.TB, o machine.Options) *lab {
+	t.Helper()
 	o.Files = append(o.Files, origins.File(), machine.File{Outside: "/proc/self/exe", Inside: "/usr/local/bin/" + program})
 	l := &lab{Host: e2e.New(t, machinetest.Options{Options: o}), t: t}
 	l.net = origins.Start(t, l.M)
@@ -77,7 +85,6 @@ func boot(t testing.TB, o machine.Options, changes ...string) *lab {
 		"home.test": {Addresses: []string{"10.1.2.3"}}, "home-meta.test": {Addresses: []string{"169.254.169.254"}},
 		"lan.test": {Addresses: []string{"10.1.2.3"}},
 	})
-	l.Switch(l.Build(spec(changes...)))
 	return l
 }
 
@@ -130,11 +137,19 @@ type pool struct {
 	lasting lasting
 	begun   bool // a test has tried to make it
 	changed bool // it may have another fleet
+	make    func(t testing.TB, o machine.Options) *lab
 	lab     *lab
 }
 
-// steady is the machine of tests that leave it as it was, churned that of tests that switch and break gates.
-var steady, churned pool
+// steady is the machine of tests that leave it as it was, churned that of tests that switch and break gates, sealed that
+// of agents with secrets.
+var (
+	steady  = pool{make: plain}
+	churned = pool{make: plain}
+	sealed  = pool{make: withSecrets}
+)
+
+func plain(t testing.TB, o machine.Options) *lab { return boot(t, o) }
 
 // share returns the machine of tests that leave it as it was.
 func share(t *testing.T) *lab {
@@ -170,7 +185,7 @@ func (p *pool) take(t *testing.T) *lab {
 		t.Fatal("another test could not make the machine that tests share")
 	}
 	if p.begun = true; p.lab == nil {
-		p.lab = boot(&p.lasting, clients(t))
+		p.lab = p.make(&p.lasting, clients(t))
 		p.lab.serveSSH()
 	}
 	l := p.lab.on(t)
@@ -184,7 +199,7 @@ func (p *pool) take(t *testing.T) *lab {
 
 // endShared ends the machines that tests shared.
 func endShared() {
-	for _, p := range []*pool{&steady, &churned} {
+	for _, p := range []*pool{&steady, &churned, &sealed} {
 		for _, end := range slices.Backward(p.lasting.ends) {
 			end()
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/net/websocket"
 
 	"fleet/cmd/fleet/internal/e2e/origins"
 )
@@ -42,6 +43,10 @@ func tool(name string, args []string) error {
 		return get(args[0])
 	case "children":
 		return children(args)
+	case "scan":
+		return scan()
+	case "mirror":
+		return mirror(args[0])
 	}
 	serveOrders()
 	return nil
@@ -55,6 +60,22 @@ func get(url string) error {
 	}
 	defer r.Body.Close()
 	_, err = io.Copy(os.Stdout, r.Body)
+	return err
+}
+
+// mirror opens a WebSocket with the agent's token and prints what comes.
+func mirror(address string) error {
+	c, err := websocket.NewConfig(address, "https://origin.test")
+	if err != nil {
+		return err
+	}
+	c.Header.Set("Authorization", "Bearer "+os.Getenv("TOKEN"))
+	ws, err := websocket.DialConfig(c)
+	if err != nil {
+		return err
+	}
+	defer ws.Close()
+	_, err = io.Copy(os.Stdout, ws)
 	return err
 }
 

@@ -22,6 +22,8 @@ import (
 //	/status?code=
 //	/to?url=     a redirect to there
 //	/ws          a WebSocket that echoes
+//	/mirror?as=  the credentials of the request, in many forms
+//	/mirror/ws   the same by WebSocket
 //
 // All other paths are as /, and hosts have pages of their own.
 func (b *book) web(hosts []Host) http.Handler {
@@ -47,6 +49,8 @@ func (b *book) web(hosts []Host) http.Handler {
 		http.Redirect(w, r, r.URL.Query().Get("url"), http.StatusTemporaryRedirect)
 	})
 	mux.Handle("/ws", websocket.Server{Handler: func(c *websocket.Conn) { _, _ = io.Copy(c, c) }})
+	mux.HandleFunc("/mirror", mirror)
+	mux.Handle("/mirror/ws", websocket.Server{Handler: mirrorFrames})
 	own := map[string]http.Handler{}
 	for _, h := range hosts {
 		own[h.Name] = h.Handler
