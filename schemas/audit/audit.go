@@ -79,67 +79,21 @@ func (r *Record) Append(b []byte) []byte {
 	b = r.appendMessage(b)
 	b = append(b, "\nMESSAGE_ID="+MessageID+"\nSYSLOG_IDENTIFIER=fleet-gate\nPRIORITY="...)
 	b = append(b, r.priority(), '\n')
-	v := reflect.ValueOf(r).Elem()
-	for i, name := range names {
-		f := v.Field(i)
-		if f.IsZero() {
-			continue
-		}
-		b = append(b, name...)
-		b = append(b, '=')
-		if f.Kind() == reflect.String {
-			b = append(b, Text(f.String())...)
-		} else {
-			b = strconv.AppendInt(b, f.Int(), 10)
-		}
-		b = append(b, '\n')
-	}
-	return b
+	return AppendFields(b, names, reflect.ValueOf(r).Elem())
 }
 
 // FromFields reads the fields of a journal's entry, such as journalctl -o json prints; others than a record's are
 // ignored. The error names the field that has no such value.
 func FromFields(fields map[string]string) (Record, error) {
 	var r Record
-	v := reflect.ValueOf(&r).Elem()
-	for i, name := range names {
-		text, ok := fields[name]
-		if !ok {
-			continue
-		}
-		if v.Field(i).Kind() == reflect.String {
-			v.Field(i).SetString(Text(text))
-			continue
-		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return Record{}, fmt.Errorf("%s: %q is no number", name, Text(text))
-		}
-		v.Field(i).SetInt(n)
+	if err := ReadFields(fields, names, reflect.ValueOf(&r).Elem()); err != nil {
+		return Record{}, err
 	}
 	return r, nil
 }
 
 // names are the journal's names of Record's fields, in their order.
-var names = func() []string {
-	t := reflect.TypeFor[Record]()
-	out := make([]string, 0, t.NumField())
-	for i := range t.NumField() {
-		key, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if key == "-" {
-			break // the last one
-		}
-		var b strings.Builder
-		for _, c := range key {
-			if unicode.IsUpper(c) {
-				b.WriteByte('_')
-			}
-			b.WriteRune(unicode.ToUpper(c))
-		}
-		out = append(out, Prefix+b.String())
-	}
-	return out
-}()
+var names = Names(reflect.TypeFor[Record]())
 
 // Fields are the journal's names of all fields of a record.
 func Fields() []string { return slices.Clone(names) }
