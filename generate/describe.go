@@ -28,6 +28,12 @@ func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target stri
 			manifest.User{Name: a.GateUser, UID: a.GateUID, Home: manifest.NoHome, Agent: a.Key, Gate: true})
 		out.Agents = append(out.Agents, agent(m, a))
 	}
+	for i := range m.Sidecars {
+		a := &m.Sidecars[i].Box
+		out.Users = append(out.Users, manifest.User{Name: a.User, UID: a.UID, Home: a.Home(), Agent: a.Key},
+			manifest.User{Name: a.GateUser, UID: a.GateUID, Home: manifest.NoHome, Agent: a.Key, Gate: true})
+		out.Sidecars = append(out.Sidecars, sidecarOf(m, &m.Sidecars[i]))
+	}
 	for _, s := range m.Secrets {
 		out.Secrets = append(out.Secrets, manifest.Secret{
 			Name: s.Name, Disposition: s.Disposition, Agents: orNone(s.Agents), Hosts: orNone(s.Hosts), Place: s.Place,
@@ -36,6 +42,20 @@ func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target stri
 	var err error
 	out.Units, err = Units(t)
 	return out, err
+}
+
+func sidecarOf(m *model.Fleet, s *model.Sidecar) manifest.Sidecar {
+	out := manifest.Sidecar{
+		Name: s.Name, Key: s.Box.Key, User: s.Box.User, Unit: string(m.AgentUnit(s.Box.Key)), Agents: []string{},
+		Secrets: orNone(s.Secrets), Offers: s.Offers(),
+	}
+	if command := s.Config.Tool.Command; len(command) > 0 {
+		out.Program = command[0]
+	}
+	for _, c := range s.Callers {
+		out.Agents = append(out.Agents, c.Key)
+	}
+	return out
 }
 
 // orNone returns a list that JSON has as [] where there is nothing.

@@ -75,7 +75,7 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if o.Sink != nil {
 		tree = artifact.NewTreeIn(o.Sink(m))
 	}
-	if err := AddPrograms(tree, o.Programs); err != nil {
+	if err := AddPrograms(m, tree, o.Programs); err != nil {
 		return nil, err
 	}
 	if err := Render(m, tree); err != nil {
@@ -95,11 +95,19 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 }
 
 // Daemons are the names of the programs that a generation brings.
-var Daemons = []string{unit.GateProgram}
+var Daemons = []string{unit.GateProgram, unit.SidecarProgram}
+
+// daemons are those that a fleet needs.
+func daemons(m *model.Fleet) []string {
+	if len(m.Sidecars) == 0 {
+		return Daemons[:1]
+	}
+	return Daemons
+}
 
 // AddPrograms puts the daemons into a tree, or their stand-ins; it must come before Render.
-func AddPrograms(t *artifact.Tree, from map[string]string) error {
-	for _, name := range Daemons {
+func AddPrograms(m *model.Fleet, t *artifact.Tree, from map[string]string) error {
+	for _, name := range daemons(m) {
 		p := artifact.Path("libexec/" + name)
 		file, ok := from[name]
 		if !ok {

@@ -44,9 +44,14 @@
         like: like,
         env: env,
       },
+    sidecar(env=null):: { disposition: 'sidecar', env: env },
     expose(env=null):: { disposition: 'expose', env: env },
     absent():: { disposition: 'absent' },
   },
+
+  // A tool that holds secrets, called over MCP: sidecars: { deploy: fleet.sidecar(['/usr/bin/deploy-mcp'], ['DEPLOY_KEY']) }
+  sidecar(command=null, secrets=null, tools=null, url=null)::
+    { command: command, url: url, secrets: secrets, tools: tools },
 
   // A folder of the host, read-only unless ro=false.
   mount(source, target=source, ro=true):: { source: source, target: target, ro: ro },

@@ -34,7 +34,7 @@ local claudeInstall = [
     interactive: ['claude', '--', '{{prompt}}'],
     headless: ['claude', '--print', '--output-format', 'json', '--', '{{prompt}}'],
     resume: ['claude', '--continue', '--', '{{prompt}}'],
-    options: { model: ['--model', '{{model}}'], effort: ['--effort', '{{effort}}'] },
+    options: { model: ['--model', '{{model}}'], effort: ['--effort', '{{effort}}'], mcp: ['--mcp-config', '{{mcp}}'] },
     efforts: ['low', 'medium', 'high', 'xhigh', 'max'],
     models: ['claude-*', 'default', 'fable*', 'haiku*', 'opus*', 'sonnet*'],
     env: {

@@ -14,8 +14,7 @@ func PolicyPath(a *model.Agent) artifact.Path { return artifact.Path(a.File(poli
 
 // Render writes the policies of the enabled agents.
 func Render(m *model.Fleet, t *artifact.Tree) error {
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		if !a.Enabled {
 			continue
 		}

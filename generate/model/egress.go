@@ -68,22 +68,28 @@ const portHTTP, portTLS = 80, 443
 // place in the spec. The secrets that its gate holds are in it too. An error is about egress.dns or egress.upstream; all else is the policy's own Check's to find.
 func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 	a := f.Agents[key]
+	out, err := egressOf(f, key, uid, cmp.Or(a.Egress.Mode, f.Egress.Mode), allowing(f, key), denying(f, key))
+	out.Secrets = brokered(f, key)
+	out.Quoting = quoting(f, key, out.Secrets)
+	return out, err
+}
+
+// egressOf makes a policy of rules of a spec.
+func egressOf(f *fleet.Fleet, key string, uid int, mode string, allowed []rules, denied []denials) (*policy.Policy, error) {
 	out := &policy.Policy{
-		Version: policy.Version, Project: f.Project, Agent: key, UID: int64(uid), Mode: cmp.Or(a.Egress.Mode, f.Egress.Mode),
+		Version: policy.Version, Project: f.Project, Agent: key, UID: int64(uid), Mode: mode,
 		Allow: []policy.Rule{}, Deny: []policy.Denial{},
 	}
-	for _, from := range allowing(f, key) {
+	for _, from := range allowed {
 		for i, r := range from.rules {
 			out.Allow = append(out.Allow, allow(item(from.place, i), r, from.private)...)
 		}
 	}
-	for _, from := range denying(f, key) {
+	for _, from := range denied {
 		for i, d := range from.denials {
 			out.Deny = append(out.Deny, deny(item(from.place, i), d))
 		}
 	}
-	out.Secrets = brokered(f, key)
-	out.Quoting = quoting(f, key, out.Secrets)
 	var errDNS, errUpstream error
 	out.DNS, errDNS = resolver53(f.Egress.DNS)
 	out.Upstream, errUpstream = upstream(f.Egress.Upstream, f.Egress.UpstreamResolves)

@@ -5,6 +5,8 @@ import "path"
 // Paths that an agent's processes see. They are the same for every agent, since each has a root of its own.
 const (
 	InsideInstructions = "/etc/fleet/instructions.md" // the composed instructions, read-only
+	InsideConnect      = "/etc/fleet/mcp-connect"     // program that speaks to a sidecar's socket as a stdio server does
+	InsideMCP          = "/etc/fleet/mcp.json"        // where the agent's sidecars are, in the form of Claude Code's .mcp.json
 	InsideBundle       = "/etc/fleet/ca.pem"          // roots to trust, where the gate looks into TLS
 	InsideSignKey      = "/etc/fleet/sign.pub"        // public part of the SSH signing key, for user.signingkey
 )

@@ -16,9 +16,10 @@ type UnitName string
 type Fleet struct {
 	Project     string
 	Description string
-	Agents      []Agent  // sorted by key; disabled ones are in it, see Agent.Enabled
-	Secrets     []Secret // sorted by name
-	Operators   string   // OS group that may operate agents
+	Agents      []Agent   // sorted by key; disabled ones are in it, see Agent.Enabled
+	Secrets     []Secret  // sorted by name
+	Sidecars    []Sidecar // sorted by name and agent
+	Operators   string    // OS group that may operate agents
 	Watchdog    Watchdog
 	Retention   Retention
 	Activation  Activation
@@ -65,6 +66,7 @@ type Agent struct {
 	UID       int    // its group has the same name and number
 	Name      string
 	Role      string
+	Sidecar   string // name of the sidecar whose box this is; "" for an agent
 	Enabled   bool   // a disabled agent keeps its user and its lock entry and has no units
 	GateUser  string // OS user of its gate, PROJECT-KEY-gate
 	GateUID   int

@@ -111,6 +111,16 @@ func (f *Fleet) BypassDir() string { return f.RunDir() + "/egress/bypass" }
 // CutDir holds what cuts an agent off.
 func (f *Fleet) CutDir() string { return f.StateDir() + "/egress/cut" }
 
+// SidecarSocket is where one agent reaches a sidecar by HTTP, in its own network namespace.
+func (f *Fleet) SidecarSocket(name, agent string) UnitName {
+	return f.Unit("sidecar-" + name + "-" + agent + ".socket")
+}
+
+// SidecarStdio is where one agent reaches a sidecar as by standard input and output.
+func (f *Fleet) SidecarStdio(name, agent string) UnitName {
+	return f.Unit("sidecar-" + name + "-" + agent + "-stdio.socket")
+}
+
 // SecretFile is the vault's file of a secret, sealed for the host.
 func (f *Fleet) SecretFile(name string) string { return f.StateDir() + "/secrets/" + name }
 
@@ -122,6 +132,14 @@ func (f *Fleet) BundleDir(key string) string { return f.StateDir() + "/egress/ca
 
 // LogNamespace is the journal of the gates' records, see systemd.exec(5).
 func (f *Fleet) LogNamespace() string { return "fleet-" + f.Project }
+
+// Place is where the agent, or the sidecar, stands in a spec.
+func (a *Agent) Place() string {
+	if a.Sidecar != "" {
+		return "sidecars." + a.Sidecar
+	}
+	return "agents." + a.Key
+}
 
 // Home is the agent's home.
 func (a *Agent) Home() string { return "/home/" + a.User }

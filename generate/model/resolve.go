@@ -9,11 +9,14 @@ import (
 	"fleet/schemas/fleet"
 )
 
-// Users returns the names of the OS users that a fleet needs, sorted: one for each agent and one for its gate. Disabled
-// agents keep theirs.
+// Users returns the names of the OS users that a fleet needs, sorted: one for each agent and sidecar, and one for the gate
+// of each. Disabled agents keep theirs.
 func Users(f *fleet.Fleet) []string {
 	var out []string
 	for key := range f.Agents {
+		out = append(out, f.Project+"-"+key, GateUser(f.Project, key))
+	}
+	for _, key := range SidecarKeys(f) {
 		out = append(out, f.Project+"-"+key, GateUser(f.Project, key))
 	}
 	slices.Sort(out)
@@ -53,6 +56,7 @@ func Resolve(f *fleet.Fleet, uids map[string]int) (*Fleet, error) {
 		a.GateUID = uids[a.GateUser]
 		out.Agents = append(out.Agents, a)
 	}
+	out.Sidecars = r.sidecars(uids)
 	if r.err != nil {
 		return nil, fmt.Errorf("resolve fleet: %w", r.err)
 	}

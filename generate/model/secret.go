@@ -31,7 +31,7 @@ type Exposed struct {
 
 // SecretUsers returns the keys of the agents that may use a secret, sorted.
 func SecretUsers(f *fleet.Fleet, name string) []string {
-	if f.Secrets[name].Disposition == fleet.Absent {
+	if d := f.Secrets[name].Disposition; d == fleet.Absent || d == fleet.ForSidecar {
 		return nil
 	}
 	var out []string
@@ -112,18 +112,30 @@ func LeastPlaceholder(prefix string) int {
 	return max(policy.MinPlaceholder, len(prefix)+len("fleet")+8)
 }
 
+// SecretAlone returns a policy of one secret and nothing else, for the checks of a spec.
+func SecretAlone(f *fleet.Fleet, name string) *policy.Policy {
+	return &policy.Policy{
+		Version: policy.Version, Project: f.Project, Agent: "any", Mode: policy.Enforce,
+		Secrets: []policy.Secret{held(f, "any", name)},
+	}
+}
+
 // brokered returns the secrets that an agent's gate puts into requests.
 func brokered(f *fleet.Fleet, key string) []policy.Secret {
 	var out []policy.Secret
 	for _, name := range secretsOf(f, key, fleet.Broker) {
-		s := f.Secrets[name]
-		out = append(out, policy.Secret{
-			Name: name, Placeholder: Placeholder(f.Project, key, name, s.Placeholder),
-			Hosts: s.Hosts, Ports: slices.Sorted(slices.Values(s.Ports)), Methods: s.Methods, Paths: s.Paths,
-			Header: s.Header, Bearer: s.Bearer, Basic: s.Basic, Query: s.Query, SigV4: s.SigV4,
-		})
+		out = append(out, held(f, key, name))
 	}
 	return out
+}
+
+func held(f *fleet.Fleet, key, name string) policy.Secret {
+	s := f.Secrets[name]
+	return policy.Secret{
+		Name: name, Placeholder: Placeholder(f.Project, key, name, s.Placeholder),
+		Hosts: s.Hosts, Ports: slices.Sorted(slices.Values(s.Ports)), Methods: s.Methods, Paths: s.Paths,
+		Header: s.Header, Bearer: s.Bearer, Basic: s.Basic, Query: s.Query, SigV4: s.SigV4,
+	}
 }
 
 // quoting returns the hosts of the harness's own: what an agent has seen is told there, placeholders too.

@@ -44,6 +44,9 @@ func harness(name string, h fleet.Harness, a fleet.Agent) Harness {
 	if a.Effort != "" {
 		options = append(options, h.Options["effort"]...)
 	}
+	if len(a.Sidecars) > 0 {
+		options = append(options, h.Options["mcp"]...)
+	}
 	vars := strings.NewReplacer("{{model}}", a.Model, "{{effort}}", a.Effort)
 	return Harness{
 		Name: name, Program: h.Program, Install: h.Install, Version: h.Version,

@@ -22,8 +22,7 @@ func gateSets(m *model.Fleet) []Set {
 		return out
 	}
 	var gates, doors, servers, ways, literals []Element
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		if a.Isolation != model.User {
 			continue
 		}
@@ -31,6 +30,9 @@ func gateSets(m *model.Fleet) []Set {
 		gates = append(gates, Element{[]Term{at}, nil, a.GateUser})
 		for _, port := range []int{ports.DNS, ports.Proxy, ports.Transparent} {
 			doors = append(doors, Element{[]Term{uid, at, Ports(port, port)}, []Term{Words("accept")}, a.User})
+		}
+		for _, c := range m.Callable(a.Key) {
+			doors = append(doors, Element{[]Term{uid, at, Ports(c.Port, c.Port)}, []Term{Words("accept")}, a.User + " to sidecar " + c.Name})
 		}
 		servers = append(servers, Element{[]Term{uid}, []Term{at, Words("."), Ports(ports.DNS, ports.DNS)}, a.User})
 		ways = append(ways, Element{[]Term{uid}, []Term{at, Words("."), Ports(ports.Transparent, ports.Transparent)}, a.User})
@@ -56,8 +58,7 @@ func blocks(list []netip.Prefix) []Element {
 // private returns the gates of agents with a rule that may lead to a private address.
 func private(m *model.Fleet) []Element {
 	var out []Element
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		if slices.ContainsFunc(a.Policy.Allow, func(r policy.Rule) bool { return r.Private }) {
 			out = append(out, Element{Key: []Term{Num(a.GateUID)}, Note: a.GateUser})
 		}

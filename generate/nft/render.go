@@ -69,8 +69,7 @@ func checkUIDs(m *model.Fleet) error {
 		return fmt.Errorf("uids %d-%d: must not hold root's", m.UIDs.From, m.UIDs.To)
 	}
 	seen := map[int]string{}
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		for _, uid := range []int{a.UID, a.GateUID} {
 			if uid < m.UIDs.From || uid > m.UIDs.To {
 				return fmt.Errorf("agents.%s: UID %d must lie within uids %d-%d", a.Key, uid, m.UIDs.From, m.UIDs.To)
@@ -87,8 +86,7 @@ func checkUIDs(m *model.Fleet) error {
 // checkPorts refuses ranges that two agents share: each could serve the other's clients.
 func checkPorts(m *model.Fleet) error {
 	var with []*model.Agent
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		switch {
 		case a.LocalPorts != nil && a.Isolation != model.User:
 			return fmt.Errorf("agents.%s.localPorts: must stand only with isolation user", a.Key)
@@ -107,8 +105,8 @@ func checkPorts(m *model.Fleet) error {
 
 func counters(m *model.Fleet) []Counter {
 	var out []Counter
-	for i := range m.Agents {
-		out = append(out, Counter{Name: CounterName(m.Agents[i].Key)})
+	for _, a := range m.Contained() {
+		out = append(out, Counter{Name: CounterName(a.Key)})
 	}
 	if hasUser(m) {
 		out = append(out, Counter{counterForeign, "packets of others for the gates of isolation user"})
@@ -122,8 +120,7 @@ func counters(m *model.Fleet) []Counter {
 
 func sets(m *model.Fleet) []Set {
 	var names, verdicts, ports, all []Element
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		uid := []Term{Num(a.UID)}
 		names = append(names, Element{uid, []Term{Quote(CounterName(a.Key))}, a.User})
 		chain := "refuse"

@@ -22,6 +22,7 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 	agents(&b, m)
 	access(&b, m)
 	secrets(&b, m)
+	sidecars(&b, m)
 	egress(&b, m)
 	limits(&b, m)
 	schedules(&b, m)

@@ -1,6 +1,7 @@
 package reportmd
 
 import (
+	"slices"
 	"strings"
 
 	"fleet/generate/model"
@@ -29,8 +30,30 @@ func secrets(b *strings.Builder, m *model.Fleet) {
 	}
 }
 
+// sidecars says who calls which tool, and what that holds and reaches.
+func sidecars(b *strings.Builder, m *model.Fleet) {
+	if len(m.Sidecars) == 0 {
+		return
+	}
+	b.WriteString("\n## Sidecars\n\nEach is a tool that runs as a user of its own, behind a gate of its own, and is called over MCP.\n\n")
+	table(b, []string{"sidecar", "user", "called by", "holds", "offers", "reaches", "note"})
+	for i := range m.Sidecars {
+		s := &m.Sidecars[i]
+		var callers, hosts []string
+		for _, c := range s.Callers {
+			callers = append(callers, c.Key)
+		}
+		for _, r := range s.Box.Policy.Allow {
+			hosts = append(hosts, r.Host)
+		}
+		row(b, s.Name, s.Box.User, list(callers), list(s.Secrets), s.Offers(), list(slices.Compact(hosts)), s.Note)
+	}
+}
+
 func holder(s model.Secret) string {
 	switch s.Disposition {
+	case fleet.ForSidecar:
+		return "the sidecars that list it"
 	case fleet.Broker:
 		return "the gates of its agents"
 	case fleet.Expose:

@@ -131,7 +131,7 @@ func (a *agent) harness(h *header, t task) {
 
 // commandLine fills in what is known before a session; the prompt is left to the runner.
 func (a *agent) commandLine(argv []string) []string {
-	fill := strings.NewReplacer("{{settings}}", a.settingsFile(), "{{mcp}}", "")
+	fill := strings.NewReplacer("{{settings}}", a.settingsFile(), "{{mcp}}", a.serversFile())
 	var out []string
 	for i, item := range argv {
 		if i == 0 && item == "demo" && a.Harness.Name == "demo" {
@@ -140,6 +140,14 @@ func (a *agent) commandLine(argv []string) []string {
 		out = append(out, fill.Replace(item))
 	}
 	return out
+}
+
+// serversFile says where the agent's sidecars are, "" where it has none.
+func (a *agent) serversFile() string {
+	if len(a.m.Callable(a.Key)) == 0 {
+		return ""
+	}
+	return model.InsideMCP
 }
 
 // settingsFile is the path of the managed settings as the harness sees it, "" where there are none.

@@ -33,6 +33,9 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 			}
 			files = append(files, artifact.Text(artifact.Path(a.File("settings.json")), text))
 		}
+		if calls := m.Callable(a.Key); len(calls) > 0 {
+			files = append(files, servers(a, calls))
+		}
 		if err := t.Add(files...); err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ var (
 	iterationSpan = span{time.Second, 30 * day, "a shorter pause is a hot loop, a longer one is a schedule"}
 	sessionSpan   = span{5 * time.Second, 7 * day, "a session needs time to start and must end some day"}
 	hookSpan      = span{5 * time.Second, 300 * time.Second, "a session waits for its hooks"}
+	callSpan      = span{time.Second, time.Hour, "the agent waits for it"}
 	everySpan     = span{time.Minute, 365 * day, "systemd's timers are exact to a minute"}
 	jitterSpan    = span{0, 7 * day, "a delay of more than a week is another schedule"}
 	watchdogSpan  = span{5 * time.Second, time.Hour, "a dead agent should not lie for more than an hour"}

@@ -40,6 +40,7 @@ func checkFleet(found *faults, f *fleet.Fleet, builtin *builtin) {
 	}
 	c.egress()
 	c.secrets()
+	c.sidecars()
 	c.sharedMounts()
 	c.sharedPorts()
 }
@@ -121,6 +122,15 @@ func (c *checker) derivedNames() {
 			claim(p.in("schedules", name), "unit", string(m.JobService(key, name)))
 		}
 	}
+	for _, key := range model.SidecarKeys(c.fleet) {
+		p := place{"sidecars", strings.Split(key, "-")[1]}
+		claim(p, "user", c.fleet.Project+"-"+key)
+		claim(p, "user", model.GateUser(c.fleet.Project, key))
+		if user := model.GateUser(c.fleet.Project, key); len(user) > userLimit {
+			c.error(p, fmt.Sprintf("%s would be %d characters, and a user's name has at most %d", user, len(user), userLimit),
+				"shorten the sidecar's name, the agent's key or the project's name, or let agents share it")
+		}
+	}
 }
 
 func (c *checker) watchdog() {
@@ -165,8 +175,8 @@ func (c *checker) uids() {
 	switch size := u.To - u.From + 1; {
 	case size < 1:
 		c.error(p, fmt.Sprintf("from must not be greater than to, is %d and %d", u.From, u.To), "")
-	case size < 2*len(c.fleet.Agents):
-		c.error(p, fmt.Sprintf("has room for %d users, the fleet has %d", size, 2*len(c.fleet.Agents)),
+	case size < len(model.Users(c.fleet)):
+		c.error(p, fmt.Sprintf("has room for %d users, the fleet has %d", size, len(model.Users(c.fleet))),
 			"widen the range; numbers are never used twice")
 	case u.To >= subuids:
 		c.warn(p.in("to"), "numbers from 100000 on may meet ranges of /etc/subuid",

@@ -48,7 +48,7 @@ func (c *checker) listed(p place, name, what string, names []string) {
 	} else if len(names) == 0 {
 		hint = "the fleet has none: write secrets: { " + name + `: { disposition: "broker" } } at the top level`
 	}
-	c.error(p, show(name)+" is not the name of a "+what+" of the fleet", hint)
+	c.error(p, show(name)+" is no "+what+" of the fleet", hint)
 }
 
 func (c *checker) likeness(p place, s fleet.Secret) {
@@ -75,13 +75,17 @@ func (c *checker) brokered(p place, name string, s fleet.Secret) {
 			s.Placeholder.Length), "")
 	}
 	c.variable(p.in("env"), cmp.Or(s.Env, name))
+	if !c.failedBelow(p) { // whoever may use it
+		c.refused(model.SecretAlone(c.fleet, name))
+	}
 }
 
 // notBrokered refuses keys that would have no effect.
 func (c *checker) notBrokered(p place, s fleet.Secret) {
+	tool := s.Disposition == fleet.ForSidecar
 	for key, set := range map[string]bool{
-		"hosts": len(s.Hosts) > 0, "methods": len(s.Methods) > 0, "paths": len(s.Paths) > 0, "header": s.Header != "",
-		"bearer": s.Bearer, "basic": s.Basic, "query": s.Query != "", "sigv4": s.SigV4 != "",
+		"hosts": len(s.Hosts) > 0, "methods": len(s.Methods) > 0, "paths": len(s.Paths) > 0, "header": s.Header != "" && !tool,
+		"bearer": s.Bearer && !tool, "basic": s.Basic, "query": s.Query != "", "sigv4": s.SigV4 != "",
 		"placeholder": s.Placeholder != fleet.Placeholder{},
 	} {
 		if set {
@@ -109,13 +113,34 @@ func (c *checker) users(p place, name string, s fleet.Secret) {
 				c.error(place{"agents", key, "secrets"}.at(i), show(name)+" is absent: nobody can have it", "take it out, or name a disposition")
 			}
 		}
-	case len(users) == 0 && !c.failedBelow(p):
-		c.warn(p, "no agent uses it", `list it in secrets of an agent, or agents: ["lead"] here`)
+	case s.Disposition == fleet.ForSidecar:
+		c.heldByTool(p, name)
+	case len(users) == 0:
+		if !c.failedBelow(p) {
+			c.warn(p, "no agent uses it", `list it in secrets of an agent, or agents: ["lead"] here`)
+		}
 	case s.Disposition == fleet.Expose:
 		c.warn(p, "its value is given to "+strings.Join(users, ", ")+", which can send it to every host that egress allows",
 			`with disposition "broker" the gate holds it, and puts it into requests`)
 	default:
 		c.reachable(p, name, s, users)
+	}
+}
+
+// heldByTool warns of a secret that no tool has, and refuses that an agent lists one: it calls the sidecar.
+func (c *checker) heldByTool(p place, name string) {
+	used := false
+	for _, s := range c.fleet.Sidecars {
+		used = used || slices.Contains(s.Secrets, name)
+	}
+	if !used && !c.failedBelow(p) {
+		c.warn(p, "no sidecar uses it", "list it in secrets of a sidecar")
+	}
+	for _, key := range c.keys() {
+		if i := slices.Index(c.fleet.Agents[key].Secrets, name); i >= 0 {
+			c.error(place{"agents", key, "secrets"}.at(i), show(name)+" is held by a sidecar, which the agent calls",
+				"list the sidecar in sidecars of the agent")
+		}
 	}
 }
 

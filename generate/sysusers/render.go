@@ -29,8 +29,7 @@ func FoldersPath(m *model.Fleet) artifact.Path {
 // Render returns both files, and the script for what they cannot say. Disabled agents keep user, home and records, and have no folders to run in.
 func Render(m *model.Fleet, t *artifact.Tree) error {
 	var users []User
-	for i := range m.Agents {
-		a := &m.Agents[i]
+	for _, a := range m.Contained() {
 		if a.User == m.Operators || a.GateUser == m.Operators {
 			return fmt.Errorf("operators.group: must not be %q, the group of agents.%s", m.Operators, a.Key)
 		}
@@ -86,8 +85,8 @@ func folders(m *model.Fleet) []Folder {
 		{Path: state + "/stopped", Mode: 0o755},
 		{Path: state + "/txn", Mode: 0o700},
 	}
-	for i := range m.Agents {
-		out = append(out, agentFolders(m, &m.Agents[i])...)
+	for _, a := range m.Contained() {
+		out = append(out, agentFolders(m, a)...)
 	}
 	return out
 }

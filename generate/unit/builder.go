@@ -23,8 +23,8 @@ type builder struct {
 // own adds the files of this package that units name.
 func (b *builder) own() {
 	b.add(Scripts()...)
-	for i := range b.m.Agents {
-		if a := &b.m.Agents[i]; a.Enabled {
+	for _, a := range b.m.Contained() {
+		if a.Enabled {
 			b.add(etcFiles(a)...)
 		}
 	}

@@ -48,6 +48,7 @@ func (b *builder) gated(s Section, a *model.Agent) {
 		s.Units("Wants", b.m.CAUnit(a.Key))
 		s.Units("After", b.m.CAUnit(a.Key))
 	}
+	b.reached(s, a)
 }
 
 // ways tells programs of the proxy, though what they send reaches the gate without it too; and of the roots to trust,
@@ -64,14 +65,9 @@ func (b *builder) ways(s Section, a *model.Agent) {
 		return
 	}
 	s.Env("FLEET_INSPECTED", inspected(a)) // a session that began with other roots ends, in its own time
-	for _, name := range bundleVariables {
+	for _, name := range model.BundleVariables {
 		s.Env(name, model.InsideBundle)
 	}
-}
-
-var bundleVariables = []string{
-	"CARGO_HTTP_CAINFO", "CURL_CA_BUNDLE", "DENO_CERT", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
-	"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE",
 }
 
 // gateSocket makes the sockets. systemd binds them in the agent's network namespace; there is no other way out of it.

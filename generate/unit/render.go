@@ -24,6 +24,12 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 			b.flush()
 		}
 	}
+	for i := range m.Sidecars {
+		if s := &m.Sidecars[i]; s.Box.Enabled {
+			b.sidecarUnits(s)
+			b.flush()
+		}
+	}
 	if b.err != nil {
 		return b.err
 	}
@@ -61,6 +67,7 @@ func (b *builder) agentUnits(a *model.Agent) {
 	}
 }
 
+// agentPath is where in the spec stands what a unit of an agent, or of a sidecar, comes from.
 func agentPath(a *model.Agent, key string) string {
-	return strings.TrimSuffix("agents."+a.Key+"."+key, ".")
+	return strings.TrimSuffix(a.Place()+"."+key, ".")
 }

@@ -55,6 +55,9 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 		s.At(agentPath(a, "git.signing")).Bind(Bind{Source: b.m.KeyDir(a.Key) + "/sign.pub", Target: model.InsideSignKey})
 	}
 	ours := []string{b.store("libexec/assert"), b.store("libexec/record")}
+	if len(b.m.Callable(a.Key)) > 0 {
+		s.Bind(Bind{Source: b.store("libexec/" + SidecarProgram), Target: model.InsideConnect})
+	}
 	for _, path := range b.references(append(ours, box.runs...)...) {
 		s.Bind(Bind{Source: path})
 	}
@@ -94,6 +97,9 @@ func (b *builder) managed(s Section, a *model.Agent) {
 	}
 	if config := artifact.Path(a.File("gitconfig")); b.has(config) {
 		s.At(agentPath(a, "git")).Bind(Bind{Source: b.store(string(config)), Target: "/etc/gitconfig"})
+	}
+	if servers := artifact.Path(a.File("mcp.json")); b.has(servers) {
+		s.At(agentPath(a, "sidecars")).Bind(Bind{Source: b.store(string(servers)), Target: model.InsideMCP})
 	}
 	names, known := managedNames[a.Harness.Settings]
 	dir := a.Harness.ManagedDir()

@@ -12,6 +12,7 @@ import (
 type box struct {
 	sudo bool     // the unit's processes may call sudo
 	runs []string // store paths of what it runs, besides libexec/assert
+	tell bool     // its main process tells systemd when it is ready
 }
 
 // sandbox writes what contains the processes of an agent. It is the same for its service, its jobs and the operator's
@@ -26,7 +27,7 @@ func (b *builder) sandbox(s Section, a *model.Agent, box box) {
 	b.root(s, a, box)
 	tmpfs(s, a)
 	privilege(s, a, box.sudo)
-	isolation(s, a)
+	isolation(s, a, box)
 	kernel(s)
 	calls(s)
 	limits(s, a)
@@ -98,7 +99,7 @@ func launch(a *model.Agent, sudo bool, argv ...string) Command {
 }
 
 // isolation: nothing of the host's other processes and services.
-func isolation(s Section, a *model.Agent) {
+func isolation(s Section, a *model.Agent, box box) {
 	s.Words("ProtectSystem", "strict")
 	s.Words("ProtectHome", "read-only") // the tree's /home; what is bound below stays writable
 	s.Words("ProtectProc", "invisible")
@@ -107,8 +108,7 @@ func isolation(s Section, a *model.Agent) {
 	s.Words("InaccessiblePaths", "+/sys", "-+/dev/hugepages")
 	s.Yes("PrivateDevices", "PrivateIPC", "PrivateMounts", "RemoveIPC")
 	s.Words("DevicePolicy", "closed")
-	// No NOTIFY_SOCKET: a status would reach terminals, and EXTEND_TIMEOUT_USEC= would hold up a stop.
-	s.Words("NotifyAccess", "none")
+	notify(s, box)
 	// A second wall: it holds where the rules of nftables are gone.
 	s.Words("IPAddressDeny", "any")
 	if a.Isolation == model.Namespace {
@@ -122,6 +122,16 @@ func isolation(s Section, a *model.Agent) {
 	for _, at := range literals(a) {
 		s.Words("IPAddressAllow", at) // what the gate answers for it bears its address
 	}
+}
+
+// notify: an agent gets no NOTIFY_SOCKET. A status would reach terminals, and EXTEND_TIMEOUT_USEC= would hold up a stop.
+func notify(s Section, box box) {
+	access := "none"
+	if box.tell {
+		access = "main"
+		s.Bind(Bind{Source: "/run/systemd/notify"})
+	}
+	s.Words("NotifyAccess", access)
 }
 
 // kernel: no change to what all processes share.

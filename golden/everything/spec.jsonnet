@@ -35,7 +35,18 @@
     SIGNED: { hosts: ['*.example.net'], sigv4: 'AKIAIOSFODNN7EXAMPLE' },
     MINE: { like: 'GITHUB_TOKEN', hosts: ['example.org'] },
     OPEN: { disposition: 'expose', env: 'OPEN_VALUE' },
+    HELD: { disposition: 'sidecar', env: 'HELD_VALUE', agents: ['all'] },
+    REMOTE: { disposition: 'sidecar', header: 'X-Remote' },
+    REMOTE_TOO: { disposition: 'sidecar', bearer: true },
     GONE: { disposition: 'absent', note: 'nobody has it' },
+  },
+  sidecars: {
+    echo: {
+      command: ['/usr/bin/env', 'cat'], secrets: ['HELD'], tools: ['a', 'b'], arguments: { a: { required: ['x'] } },
+      callsPerMinute: 5, callTimeout: '30s', maxMessage: '1M', auditArguments: true, identity: 'per-agent', env: { LANGUAGE: 'en' },
+      egress: { mode: 'report', allow: ['example.com'], deny: ['example.org'] }, limits: { memory: '256M', tasks: 64 }, note: 'echoes',
+    },
+    remote: { url: 'https://example.com/mcp', secrets: ['REMOTE', 'REMOTE_TOO'], denyTools: ['c'], egress: { allow: ['example.com'] } },
   },
   harnesses: {
     shell: {
@@ -45,7 +56,7 @@
       interactive: ['bash', '-c', '{{prompt}}'],
       headless: ['bash', '-c', '{{prompt}}'],
       resume: ['bash', '-c', '{{prompt}}'],
-      options: { model: ['--model={{model}}'], effort: ['--effort={{effort}}'] },
+      options: { model: ['--model={{model}}'], effort: ['--effort={{effort}}'], mcp: ['--mcp={{mcp}}'] },
       efforts: ['low', 'high'],
       models: ['small-*'],
       env: { SHELL_HARNESS: 'yes' },
@@ -74,6 +85,7 @@
       instructions: ['Be brief.', { text: 'Be kind.\n' }, { file: 'house-rules.md' }],
       env: { LANGUAGE: 'en', QUOTES: 'a "b" \'c\' \\ $d %e' },
       secrets: ['SIGNED', 'MINE', 'OPEN'],
+      sidecars: ['echo', 'remote'],
       egress: { mode: 'enforce', allow: ['registry.example.com'], deny: ['example.org'] },
       isolation: 'user',
       localPorts: { from: 21000, to: 21099 },

@@ -15,6 +15,7 @@ type Fleet struct {
 	Agents      map[string]Agent   `json:"agents"`
 	Egress      Egress             `json:"egress"`
 	Secrets     map[string]Secret  `json:"secrets"`
+	Sidecars    map[string]Sidecar `json:"sidecars"`
 	Operators   Operators          `json:"operators"`
 	Watchdog    Watchdog           `json:"watchdog"`
 	Retention   Retention          `json:"retention"`
@@ -39,6 +40,7 @@ type Agent struct {
 	Permissions  Permissions         `json:"permissions"`
 	Env          map[string]string   `json:"env"`
 	Secrets      []string            `json:"secrets"`
+	Sidecars     []string            `json:"sidecars"`
 	Egress       AgentEgress         `json:"egress"`
 	Isolation    string              `json:"isolation"`
 	Limits       Limits              `json:"limits"`

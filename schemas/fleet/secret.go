@@ -2,9 +2,10 @@ package fleet
 
 // Dispositions of a secret.
 const (
-	Broker = "broker" // the gate holds it
-	Expose = "expose" // the agent has it
-	Absent = "absent" // nobody has it
+	Broker     = "broker"  // the gate holds it
+	ForSidecar = "sidecar" // a tool holds it
+	Expose     = "expose"  // the agent has it
+	Absent     = "absent"  // nobody has it
 )
 
 // Secret is a credential and how it is contained. Its value is no part of a spec.

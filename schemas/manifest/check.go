@@ -18,6 +18,7 @@ var (
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 	hexSHA256   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	hexDigest   = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	sidecarKey  = regexp.MustCompile(`^sidecar-[a-z][a-z0-9-]{0,31}$`)
 	secretName  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	unitName    = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|slice|path|mount)$`)
 )
@@ -45,6 +46,11 @@ func (m *Manifest) Check() report.Report {
 	c.files()
 	c.users()
 	c.units()
+	for i, s := range m.Sidecars {
+		at := fmt.Sprintf("sidecars[%d]", i)
+		c.must(sidecarKey.MatchString(s.Key), at+".key", "%q must begin with sidecar-", s.Key)
+		c.must(s.User == m.Project+"-"+s.Key, at+".user", "%q must be %q", s.User, m.Project+"-"+s.Key)
+	}
 	for i, s := range m.Secrets {
 		c.must(secretName.MatchString(s.Name), fmt.Sprintf("secrets[%d].name", i), "%q must be upper-case letters, digits and underscores", s.Name)
 	}

@@ -37,6 +37,7 @@ type Manifest struct {
 	Agents     []Agent           `json:"agents"`
 	Units      []Unit            `json:"units"`
 	Secrets    []Secret          `json:"secrets,omitempty"`
+	Sidecars   []Sidecar         `json:"sidecars,omitempty"`
 	Table      string            `json:"table"` // nft table, family inet
 	UIDs       [2]int            `json:"uids"`  // reserved range
 	Activation Activation        `json:"activation"`
@@ -91,10 +92,22 @@ type Agent struct {
 // Secret is a credential of the fleet: its name and who is near it. The value is in the host's vault.
 type Secret struct {
 	Name        string   `json:"name"`
-	Disposition string   `json:"disposition"`     // broker, expose or absent
+	Disposition string   `json:"disposition"`     // broker, sidecar, expose or absent
 	Agents      []string `json:"agents"`          // keys of those that may use it
 	Hosts       []string `json:"hosts"`           // to which gates send it
 	Place       string   `json:"place,omitempty"` // where it stands in a request, for people
+}
+
+// Sidecar is one instance of a tool that holds secrets.
+type Sidecar struct {
+	Name    string   `json:"name"` // in the spec
+	Key     string   `json:"key"`  // by which its units, users and folders are named, as an agent's by its key
+	User    string   `json:"user"`
+	Unit    string   `json:"unit"`
+	Agents  []string `json:"agents"`            // keys of those that may call it
+	Secrets []string `json:"secrets"`           // that it holds
+	Program string   `json:"program,omitempty"` // must be found on the host, "" where the tool is reached by HTTP
+	Offers  string   `json:"offers"`            // which tools, for people
 }
 
 // The policies by which a changed unit is treated, in the unit itself as X-Fleet-OnChange=.

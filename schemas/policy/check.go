@@ -26,8 +26,8 @@ const maxFaults = 100
 
 var (
 	projectName = regexp.MustCompile(`^[a-z][a-z0-9]{0,11}$`)
-	agentKey    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
-	ruleName    = regexp.MustCompile(`^[ -~]+$`) // what reaches records and terminals
+	agentKey    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`) // an agent's, or sidecar-NAME-KEY
+	ruleName    = regexp.MustCompile(`^[ -~]+$`)               // what reaches records and terminals
 )
 
 // Check reports everything that Compile could not make sense of: hosts, ports, methods and paths that are not in

@@ -54,7 +54,7 @@ func sealed(t testing.TB, text string, change func(*artifact.Tree, *manifest.Man
 		return nil, err
 	}
 	tree := artifact.NewTree()
-	if err := generate.AddPrograms(tree, daemons(t)); err != nil {
+	if err := generate.AddPrograms(m, tree, daemons(t)); err != nil {
 		return nil, err
 	}
 	if err := generate.Render(m, tree); err != nil {
