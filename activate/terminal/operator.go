@@ -68,8 +68,8 @@ func (o Operator) environment() []string {
 	return append(env, o.Locale...)
 }
 
-// credential changes the user only where this process may: a person who is not root already is who they are.
-func (o Operator) credential() *syscall.Credential {
+// Credential changes the user only where this process may: a person who is not root already is who they are.
+func (o Operator) Credential() *syscall.Credential {
 	if os.Getuid() != 0 {
 		return nil
 	}

@@ -117,7 +117,7 @@ func (v View) start(dir string) (*exec.Cmd, error) {
 	cmd.Dir = "/"
 	cmd.Env = v.Operator.environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = v.Terminal, v.Terminal, v.Terminal
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: v.Operator.credential()}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: v.Operator.Credential()}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", tmuxProgram, err)
 	}
