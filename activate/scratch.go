@@ -56,5 +56,5 @@ func lockFolder(path string) (release func(), err error) {
 }
 
 func removeScratch(dir string, copied *profile.Profile) error {
-	return errors.Join(copied.Uninstall(), os.RemoveAll(dir))
+	return errors.Join(copied.Uninstall(true), os.RemoveAll(dir))
 }

@@ -17,11 +17,12 @@ import (
 	"fleet/activate/systemd"
 	"fleet/activate/unitfile"
 	"fleet/activate/users"
+	"fleet/activate/vault"
 	"fleet/schemas/manifest"
 )
 
-// Uninstall stops everything of a project and takes all of it away from the host but its users, their homes and the
-// records of the gates, which go only with purge. It wants the project's lock held. A second run finishes what a killed one began.
+// Uninstall stops everything of a project and takes all of it away from the host but its users, their homes, the records
+// of the gates and the vault, which go only with purge. It wants the project's lock held. A second run finishes what a killed one began.
 func Uninstall(ctx context.Context, h Host, purge bool) error {
 	p := profile.New(h.Layout, h.Effects)
 	manifests, err := everManifests(p)
@@ -48,7 +49,10 @@ func Uninstall(ctx context.Context, h Host, purge bool) error {
 	if err := unmountAll(h); err != nil {
 		return err
 	}
-	if err := p.Uninstall(); err != nil {
+	if err := vault.New(p, h.Effects, vault.Creds{FX: h.Effects}).EndGraces(ctx, h.Systemd); err != nil {
+		return err
+	}
+	if err := p.Uninstall(purge); err != nil {
 		return err
 	}
 	return h.Systemd.Reload(ctx, h.Effects)

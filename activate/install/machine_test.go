@@ -231,7 +231,7 @@ func (s *site) clear() {
 		}
 	}
 	must(s.T, Remove(s.fx, s.p.Layout))
-	must(s.T, s.p.Uninstall())
+	must(s.T, s.p.Uninstall(false))
 	must(s.T, s.m.Reload(s.Context(), s.fx))
 }
 

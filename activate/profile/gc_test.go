@@ -163,8 +163,8 @@ func TestCollectB28Killed(t *testing.T) {
 // B30: the tree is as before; a second call does nothing; another project stays whole.
 func TestUninstallB30(t *testing.T) {
 	h, p := eight(t)
-	h.must(p.Uninstall())
-	h.must(p.Uninstall())
+	h.must(p.Uninstall(false))
+	h.must(p.Uninstall(false))
 	for _, dir := range []string{"etc", "run", "var/lib"} {
 		if left := h.names(dir); len(left) != 0 {
 			t.Errorf("%s holds %v", dir, left)
@@ -174,7 +174,7 @@ func TestUninstallB30(t *testing.T) {
 	other := profile.New(profile.Layout{Project: "other", Root: h.root}, system.Real{})
 	got, err := other.Import(context.Background(), h.written(manifesttest.New("other")))
 	h.must(err)
-	h.must(p.Uninstall())
+	h.must(p.Uninstall(false))
 	_, err = other.Verify(1)
 	h.must(err)
 	if missing := other.VerifyStore(got.Manifest); missing != nil {
@@ -192,12 +192,12 @@ func TestUninstallB30Killed(t *testing.T) {
 		p := h.profile(system.Real{})
 		h.must(p.Confirm(1))
 		h.must(p.SetActive(1))
-		err := h.profile(fx).Uninstall()
+		err := h.profile(fx).Uninstall(false)
 		if boot, berr := p.Boot(); berr != nil || boot != 0 {
 			_, verr := p.Verify(boot)
 			h.must(verr)
 		}
-		h.must(p.Uninstall())
+		h.must(p.Uninstall(false))
 		for _, dir := range []string{"etc", "run", "var/lib"} {
 			if left := h.names(dir); len(left) != 0 {
 				t.Errorf("step %d: %s holds %v", fx.at, dir, left)

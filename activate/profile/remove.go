@@ -28,8 +28,9 @@ func (l Layout) Projects() ([]string, error) {
 
 // Uninstall takes the project's folders and links away; its units must be stopped before. Links go first, so that a
 // reboot in between finds no generation rather than half of one; a second call finishes what a killed one began. Files
-// of the store that no other project needs go too, and with the last project every folder of fleet's.
-func (p *Profile) Uninstall() error {
+// of the store that no other project needs go too, and with the last project every folder of fleet's. The vault, and the
+// host's key, stay unless purge says otherwise.
+func (p *Profile) Uninstall(purge bool) error {
 	for _, path := range append([]string{filepath.Join(p.Run(), "active")}, p.bootPaths()...) {
 		if err := safefile.Remove(p.fx, path); err != nil {
 			return err
@@ -40,7 +41,7 @@ func (p *Profile) Uninstall() error {
 			return err
 		}
 	}
-	if err := p.removeFolder(p.State()); err != nil {
+	if err := p.removeState(purge); err != nil {
 		return err
 	}
 	var got Collected
@@ -50,7 +51,7 @@ func (p *Profile) Uninstall() error {
 	if err := p.removeFolder(p.Run()); err != nil {
 		return err
 	}
-	return p.removeEmpty()
+	return p.removeEmpty(purge)
 }
 
 func (p *Profile) bootPaths() []string {
@@ -70,9 +71,14 @@ func (p *Profile) removeFolder(dir string) error {
 }
 
 // removeEmpty removes the folders that all projects share, if this was the last one, and the lock files.
-func (p *Profile) removeEmpty() error {
+func (p *Profile) removeEmpty(purge bool) error {
 	if others, err := p.Projects(); err != nil || len(others) > 0 {
 		return err
+	}
+	if purge {
+		if err := p.removeHostKey(); err != nil {
+			return err
+		}
 	}
 	for _, path := range []string{
 		p.Store(), p.at("/var/lib/fleet"), p.Etc(), p.StoreLockFile(), p.LockFile(), p.at("/run/fleet"),
