@@ -12,6 +12,7 @@ import (
 	"fleet/activate/preflight"
 	"fleet/activate/profile"
 	"fleet/activate/users"
+	"fleet/activate/vault"
 	"fleet/schemas/manifest"
 	"fleet/schemas/report"
 )
@@ -127,6 +128,7 @@ func (r *run) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	found.Merge("", preflight.Secrets(ctx, r.vault(), r.to.units, r.to.manifest))
 	if err := found.Err(); err != nil {
 		return err
 	}
@@ -139,6 +141,10 @@ func (r *run) judge(ctx context.Context) error {
 	}
 	r.host.Log("%s", strings.TrimRight(p.Text(), "\n"))
 	return nil
+}
+
+func (r *run) vault() *vault.Vault {
+	return vault.New(r.profile, r.host.Effects, vault.Creds{FX: r.host.Effects})
 }
 
 func (r *run) fromDir() string {
