@@ -21,6 +21,7 @@ func commands(a *app) (groups []*cobra.Group, all []*cobra.Command) {
 			newJobsCmd(a), newTriggerCmd(a),
 		}},
 		{"gate", "What agents reach (root, but for test):", []*cobra.Command{newEgressCmd(a), newMetricsCmd(a)}},
+		{"vault", "Values of secrets (root, but for edit):", []*cobra.Command{newSecretCmd(a), newHostKeyCmd(a)}},
 	} {
 		groups = append(groups, &cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
