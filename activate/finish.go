@@ -7,6 +7,7 @@ import (
 
 	"fleet/activate/detach"
 	"fleet/activate/profile"
+	"fleet/schemas/fleet"
 	"fleet/schemas/state"
 )
 
@@ -25,6 +26,7 @@ func (r *run) finish(ctx context.Context) detach.Result {
 		{"write the history", func() error { return r.remember(state.ResultOK, "") }},
 		{"remove the record", func() error { return r.profile.RemoveTxn(r.txn.Nonce) }},
 		{"collect old generations", func() error { return r.collect(ctx) }},
+		{"take absent secrets out of the vault", func() error { return r.removeAbsent(ctx) }},
 	} {
 		if err := step.do(); err != nil {
 			r.host.Log("P13  %s: %v (the next run does it)", step.what, err)
@@ -37,6 +39,22 @@ func (r *run) finish(ctx context.Context) detach.Result {
 func (r *run) collect(ctx context.Context) error {
 	_, err := r.profile.Collect(ctx, profile.GC{Retention: r.to.manifest.Retention})
 	return err
+}
+
+// removeAbsent takes the values of secrets that nobody shall have any more out of the vault. A generation before that
+// uses one wants it set again.
+func (r *run) removeAbsent(ctx context.Context) error {
+	v := r.vault()
+	for _, s := range r.to.manifest.Secrets {
+		if s.Disposition != fleet.Absent || !v.Has(s.Name) {
+			continue
+		}
+		if err := v.Remove(ctx, r.host.Systemd, s.Name); err != nil {
+			return err
+		}
+		r.host.Log("P13  %s is absent: its value is gone from the vault", s.Name)
+	}
+	return nil
 }
 
 func (r *run) doneText() string {

@@ -61,6 +61,9 @@ func (a *app) switchTo(cmd *cobra.Command, args []string, s *switchFlags) error 
 	if err != nil {
 		return err
 	}
+	if err := a.bringAge(cmd.Context(), &req, m, s.dryRun); err != nil {
+		return err
+	}
 	h := a.host(req.Project)
 	if live, err := h.isLive(m, s); err != nil || live != "" {
 		if err != nil {

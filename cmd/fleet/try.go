@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +15,7 @@ import (
 	"fleet/generate"
 	"fleet/generate/model"
 	"fleet/generate/store"
+	"fleet/schemas/fleet"
 )
 
 type tryFlags struct {
@@ -135,9 +138,27 @@ func (a *app) bootTrial(ctx context.Context, t *tryFlags, c *generate.Compiled, 
 	})
 }
 
+// sealTrial puts a value that opens nothing into the machine's vault for each secret.
+func (a *app) sealTrial(ctx context.Context, m *machine.Machine, f *model.Fleet) error {
+	for _, s := range f.Secrets {
+		if s.Disposition == fleet.Absent {
+			continue
+		}
+		cmd := m.Command(ctx, "fleet", "-q", "--project", f.Project, "secret", "set", s.Name)
+		cmd.Stdin = strings.NewReader("fleet-test-" + rand.Text())
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("set a value for %s in the machine: %w\n%s", s.Name, err, out)
+		}
+	}
+	return nil
+}
+
 // showTrial switches the machine and shows what a person wants to see of it.
 func (a *app) showTrial(ctx context.Context, m *machine.Machine, f *model.Fleet, t *tryFlags, command []string) error {
 	if err := a.startCanary(ctx, m); err != nil {
+		return err
+	}
+	if err := a.sealTrial(ctx, m, f); err != nil {
 		return err
 	}
 	a.log.Info("switching it")
