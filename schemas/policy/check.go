@@ -138,6 +138,10 @@ func (c *checker) denial(at string, d *Denial) {
 func (c *checker) common(at, name string, ports []int, methods, paths []string) {
 	c.must(len(name) <= maxText && ruleName.MatchString(name), at+".name",
 		"%q must be 1 to %d printable ASCII characters", name, maxText)
+	c.requests(at, ports, methods, paths)
+}
+
+func (c *checker) requests(at string, ports []int, methods, paths []string) {
 	c.must(len(ports) <= maxPorts, at+".ports", "must be at most %d, are %d", maxPorts, len(ports))
 	for i, p := range ports {
 		c.must(p > 0 && p <= 65535, at+".ports", "must be from 1 to 65535, one is %d", p)

@@ -79,6 +79,21 @@ func (c *choices) policy() policy.Policy {
 		}
 		p.Deny = append(p.Deny, d)
 	}
+	for i := range c.n(4) {
+		s := policy.Secret{
+			Name: fmt.Sprint("S", i), Placeholder: fmt.Sprintf("placeholder-number-%d", i), Bearer: true,
+			Hosts: []string{pick(c, patterns[:8])}, Ports: [][]int{{443}, {22, 443}, {80}}[c.n(3)],
+			Methods: some(c, methods[:2], 1), Paths: some(c, pathPatterns, 2),
+		}
+		if !slices.ContainsFunc(p.Allow, func(r policy.Rule) bool { // such a policy is refused
+			return r.Host == s.Hosts[0] && r.Protocol != policy.TLS && slices.ContainsFunc(r.Ports, func(port int) bool {
+				return slices.Contains(s.Ports, port)
+			})
+		}) {
+			p.Secrets = append(p.Secrets, s)
+		}
+	}
+	p.Quoting = some(c, patterns[:8], 1)
 	return p
 }
 

@@ -16,7 +16,7 @@ func (p *Policy) Compile() (*Matcher, error) {
 	}
 	m := &Matcher{
 		mode: p.Mode, agent: p.Agent, exact: map[string]*node{}, below: map[string]*node{}, addrs: map[netip.Addr]*node{},
-		limits: map[string]Limits{},
+		limits: map[string]Limits{}, keys: newKeyring(p),
 	}
 	for i := range p.Allow {
 		m.addAllow(&p.Allow[i])

@@ -48,6 +48,7 @@ type Decision struct {
 	Pattern  string // host of Rule; "" where none allows it
 	Limits   Limits // of Rule; none for a connection whose requests are decided on
 	Budget   string // what is counted against Limits; the same after rules were put in another order
+	Held     Held   // the secrets that concern it
 }
 
 // Wildcard tells whether names below a host are allowed that nobody has listed one by one.
@@ -66,14 +67,14 @@ func (m *Matcher) Decide(q Request) Decision {
 	if m.mode == Off {
 		d.Reason, d.Rule = ReasonOff, ""
 	}
-	d.Protocol = seen(&q, d.Protocol)
+	d.Protocol = seen(&q, d)
 	d.Inspect = d.Inspect && d.Protocol != Raw
 	return d
 }
 
 // seen returns the protocol of what no rule allows: the one that it has shown to be, else that of the rules for the
-// host and port, else the port's usual one.
-func seen(q *Request, listed string) string {
+// host and port, else the one in which secrets go there, else the port's usual one.
+func seen(q *Request, d Decision) string {
 	switch {
 	case q.Kind == KindDNS:
 		return ""
@@ -81,8 +82,10 @@ func seen(q *Request, listed string) string {
 		return HTTP
 	case q.Kind == KindTLS, q.Kind == KindHTTPS:
 		return TLS
-	case listed != "":
-		return listed
+	case d.Protocol != "":
+		return d.Protocol
+	case !d.Held.Here().Empty():
+		return TLS
 	case q.Port == 80:
 		return HTTP
 	case q.Port == 443:
@@ -113,7 +116,10 @@ func (m *Matcher) judge(q *Request) Decision {
 		w.request, w.path = true, q.Path
 	}
 	d := w.decide()
-	d.Inspect, d.Path = w.inspect && d.Protocol != Raw, w.path
+	d.Inspect, d.Path, d.Held = w.inspect && d.Protocol != Raw, w.path, w.held
+	if w.kind == KindHTTPS {
+		d.Held.request(w.method, w.path)
+	}
 	if reason := w.unreachable(dialled(q, h)); reason != "" {
 		if !d.Allow {
 			d.Rule = ""

@@ -50,6 +50,10 @@ func (d Decision) why(q Request) string {
 		return fmt.Sprintf("is refused: more than %d characters below the wildcard of %s; the operator lists the name itself%s",
 			MaxChild, d.Rule, apply)
 	case ReasonUnreadable:
+		if !d.Held.Here().Empty() {
+			return fmt.Sprintf("is refused: %s is raw, and a secret goes to this host and port; the operator makes it tls, or takes the "+
+				"port out of the secret%s", d.Rule, apply)
+		}
 		return fmt.Sprintf("is refused: %s is raw, and methods or paths of this host are denied; the operator changes one of them%s",
 			d.Rule, apply)
 	case ReasonPrivate:

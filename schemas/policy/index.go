@@ -13,6 +13,7 @@ type Matcher struct {
 	exact map[string]*node
 	below map[string]*node // "x.test" for the wildcard *.x.test
 	addrs map[netip.Addr]*node
+	keys  *keyring // nil where the policy has no secrets
 
 	limits map[string]Limits // by Decision.Budget
 }

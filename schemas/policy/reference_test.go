@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
@@ -62,12 +63,69 @@ func methodFits(list []string, m string) bool { return len(list) == 0 || slices.
 type verdict struct {
 	allow, reported, inspect bool
 	reason, protocol         string
+	secrets                  string
+}
+
+// secrets lists those of the policy by what they are to a request: near, here, or what it may have.
+func (r reference) secrets(q policy.Request) string {
+	name, path := hostTexts[q.Host], pathTexts[q.Path]
+	if path == "" {
+		path, _, _ = strings.Cut(q.Path, "?")
+	}
+	near, here, may := "", "", ""
+	for _, s := range r.p.Secrets {
+		if rank(s.Hosts[0], name) == 0 {
+			continue
+		}
+		near += s.Name
+		if !slices.Contains(s.Ports, int(q.Port)) {
+			continue
+		}
+		here += s.Name
+		if q.Kind == policy.KindHTTPS && methodFits(s.Methods, q.Method) && pathFits(s.Paths, path, false) {
+			may += s.Name
+		}
+	}
+	quoting := len(r.p.Secrets) > 0 && slices.ContainsFunc(r.p.Quoting, func(host string) bool { return rank(host, name) > 0 })
+	return fmt.Sprint(len(r.p.Secrets), " ", near, " ", here, " ", may, " ", quoting)
+}
+
+// here tells whether a secret goes to a host and port.
+func (r reference) here(name string, port uint16) bool {
+	return slices.ContainsFunc(r.p.Secrets, func(s policy.Secret) bool {
+		return rank(s.Hosts[0], name) > 0 && slices.Contains(s.Ports, int(port))
+	})
+}
+
+// ambiguous tells whether a secret goes by the path of a request that has more than one reading.
+func (r reference) ambiguous(q policy.Request) bool {
+	name := hostTexts[q.Host]
+	return q.Kind == policy.KindHTTPS && pathTexts[q.Path] == "" && slices.ContainsFunc(r.p.Secrets, func(s policy.Secret) bool {
+		return len(s.Paths) > 0 && rank(s.Hosts[0], name) > 0 && slices.Contains(s.Ports, int(q.Port))
+	})
+}
+
+func shownSecrets(h policy.Held) string {
+	names := func(s policy.SecretSet) (out string) {
+		for x := range s.Each() {
+			out += x.Name
+		}
+		return out
+	}
+	n := 0
+	for range h.All().Each() {
+		n++
+	}
+	return fmt.Sprint(n, " ", names(h.Near()), " ", names(h.Here()), " ", names(h.May()), " ", h.Quoting())
 }
 
 func refuse(reason string) verdict { return verdict{reason: reason} }
 
 func (r reference) decide(q policy.Request) verdict {
 	v := r.judge(q)
+	if r.ambiguous(q) && (v.allow || v.reason != "bad-port" && v.reason != "bad-host" && v.reason != "bad-method") {
+		v = refuse("bad-path")
+	}
 	unsafe := strings.HasPrefix(v.reason, "bad-") || v.reason == "private-address" || v.reason == "forbidden-address"
 	if v.allow || r.p.Mode == policy.Enforce || unsafe {
 		return v
@@ -175,7 +233,7 @@ func (r reference) dns(name string) verdict {
 
 func (r reference) rules(q policy.Request, name string) verdict {
 	http := q.Kind == policy.KindHTTP || q.Kind == policy.KindHTTPS
-	path, inspect := pathTexts[q.Path], false
+	path, inspect := pathTexts[q.Path], r.here(name, q.Port)
 	reason := "host-not-listed"
 	if _, err := netip.ParseAddr(name); err == nil {
 		reason = "address-not-listed"
@@ -277,7 +335,11 @@ func compareDecisions(t *testing.T, b []byte) {
 		if !d.Allow || d.Rule == "" || d.Reported {
 			got.inspect, got.protocol = false, "" // said for allowed ones only
 		}
-		if want := (reference{p}).decide(q); got != want {
+		want := reference{p}.decide(q)
+		if d.Allow && q.Kind != policy.KindDNS {
+			got.secrets, want.secrets = shownSecrets(d.Held), reference{p}.secrets(q)
+		}
+		if got != want {
 			t.Fatalf("%+v\n%+v\ngot  %+v by %q\nwant %+v", p, q, got, d.Rule, want)
 		}
 		if strings.HasPrefix(d.Rule, "deny") != (d.Reason == policy.ReasonDenied) || d.Reason == policy.ReasonAllowed && d.Rule == "" {

@@ -5,18 +5,19 @@ import (
 	"net/textproto"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Secret is a credential that the gate holds and the agent does not. Where a request that may use it has the placeholder
 // at one of its places, the gate puts the value there; it reads the value from the credential of the same name. Requests
 // to its hosts are read inside verified TLS and nowhere else.
 type Secret struct {
-	Name        string   `json:"name"`        // in the spec
-	Placeholder string   `json:"placeholder"` // what the agent has instead
-	Hosts       []string `json:"hosts"`       // names or wildcards, as a Rule's
-	Ports       []int    `json:"ports"`       // rising
-	Methods     []string `json:"methods,omitempty"`
-	Paths       []string `json:"paths,omitempty"` // as a Rule's
+	Name        string   `json:"name"`              // in the spec
+	Placeholder string   `json:"placeholder"`       // what the agent has instead
+	Hosts       []string `json:"hosts"`             // names or wildcards, as a Rule's
+	Ports       []int    `json:"ports"`             // rising
+	Methods     []string `json:"methods,omitempty"` // none is GET, HEAD, POST, PUT, PATCH and DELETE
+	Paths       []string `json:"paths,omitempty"`   // as a Rule's
 
 	// Its places, one at least.
 	Header string `json:"header,omitempty"` // the whole value of this field
@@ -31,6 +32,7 @@ const (
 	MaxSecrets     = 100
 	MinPlaceholder = 20 // so that no other text has it by chance
 	MaxPlaceholder = 512
+	maxHosts       = 1000
 )
 
 var (
@@ -41,10 +43,13 @@ var (
 	accessKeyID = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
 )
 
-// ownFields are of the connection or of the message's form: a value there would change what the request is.
+// ownFields are of the connection or of the message's form, so that a value there would change what the request is, or
+// ones that no gate passes on.
 var ownFields = []string{
-	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive", "Proxy-Authorization",
-	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Forwarded", "Host",
+	"Http2-Settings", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
+	"Proxy-Connection", "Range", "Sec-Websocket-Extensions", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via",
+	"X-Fleet-Deny", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip",
 }
 
 func isOwnField(name string) bool {
@@ -77,13 +82,19 @@ func (c *checker) secret(at string, s *Secret) {
 	n := len(s.Placeholder)
 	c.must(n >= MinPlaceholder && n <= MaxPlaceholder && placeholder.MatchString(s.Placeholder), at+".placeholder",
 		"must be %d to %d letters, digits, dashes, dots and underscores", MinPlaceholder, MaxPlaceholder)
-	c.common(at, s.Name, s.Ports, s.Methods, s.Paths)
-	c.must(len(s.Hosts) > 0, at+".hosts", "must name a host at least")
+	c.requests(at, s.Ports, s.Methods, s.Paths)
+	c.must(!slices.Contains(s.Methods, "OPTIONS"), at+".methods", "must not have OPTIONS: no credential goes with it")
+	c.must(len(s.Hosts) > 0 && len(s.Hosts) <= maxHosts, at+".hosts", "must be 1 to %d, are %d", maxHosts, len(s.Hosts))
 	c.must(len(s.Ports) > 0, at+".ports", "must name at least one port")
 	for i, host := range s.Hosts {
 		if err := CheckPattern(host); err != nil {
 			c.pattern(fmt.Sprintf("%s.hosts[%d]", at, i), err)
 			continue
+		}
+		c.must(!slices.Contains(s.Hosts[:i], host), fmt.Sprintf("%s.hosts[%d]", at, i), "%q must be there once", host)
+		for _, port := range s.Ports {
+			protocol, listed := c.protocols[endpoint{host, port}]
+			c.must(!listed || protocol == TLS, at+".ports", "%d of %s must be a port whose rules say tls, they say %s", port, host, protocol)
 		}
 		h, err := ParseHost(host)
 		c.must(err != nil || h.Name != "" && !isSelf(h), fmt.Sprintf("%s.hosts[%d]", at, i), "%q must be the name of a host", host)
@@ -96,8 +107,9 @@ func (c *checker) secret(at string, s *Secret) {
 	c.must(s.SigV4 == "" || accessKeyID.MatchString(s.SigV4), at+".sigv4", "%q must be an AWS access key ID", s.SigV4)
 }
 
-// apart refuses two secrets that would be signed with at once: their requests cannot be told apart. All else is told by
-// the placeholder.
+// apart refuses two secrets whose requests cannot be told apart: all but what is signed is told by the placeholder.
 func (c *checker) apart(at string, s, before *Secret) {
+	within := strings.Contains(s.Placeholder, before.Placeholder) || strings.Contains(before.Placeholder, s.Placeholder)
+	c.must(s.Placeholder == before.Placeholder || !within, at+".placeholder", "must not be a part of that of %s, nor hold it", before.Name)
 	c.must(s.SigV4 == "" || s.SigV4 != before.SigV4, at+".sigv4", "must be another access key ID than that of %s", before.Name)
 }

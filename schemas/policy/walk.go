@@ -12,12 +12,16 @@ type walk struct {
 	checked bool   // path is canonical
 	inspect bool
 	private bool
+	held    Held
 }
 
 func (w *walk) decide() Decision {
 	reason := ReasonHost
 	if w.h.Name == "" {
 		reason = ReasonAddress
+	}
+	if w.m.keys != nil && !w.secrets() {
+		return Decision{Reason: ReasonBadPath}
 	}
 	for s := w.m.steps(w.h); s.next(); {
 		if s.node.denied != nil {
@@ -33,6 +37,14 @@ func (w *walk) decide() Decision {
 		}
 	}
 	return Decision{Reason: reason}
+}
+
+// secrets finds those for the host and port, which have requests there looked at, and reports whether the path of this
+// one has the one reading that they need.
+func (w *walk) secrets() bool {
+	w.held = w.m.keys.held(w.h, w.port)
+	w.inspect = w.held.here != marks{}
+	return w.kind != KindHTTPS || !w.held.looksAtPaths() || w.canonical()
 }
 
 // step decides by the rules for one host and port, and reports whether they do.
