@@ -60,8 +60,10 @@ type Record struct {
 	Count      int64  `json:"count,omitempty"`
 	BytesUp    int64  `json:"bytesUp,omitempty"`
 	BytesDown  int64  `json:"bytesDown,omitempty"`
-	Micros     int64  `json:"micros,omitempty"` // how long it lasted
-	Result     string `json:"result,omitempty"` // how it ended
+	Micros     int64  `json:"micros,omitempty"`  // how long it lasted
+	Result     string `json:"result,omitempty"`  // how it ended
+	Secrets    string `json:"secrets,omitempty"` // names of those put in, or of the one whose placeholder stood elsewhere
+	Dropped    string `json:"dropped,omitempty"` // fields and parameters with credentials of the agent's own, which did not go out
 
 	// Serial is the same in a decision and its end, and in no other record of the gate's run; 0 where there is no end.
 	// It is not written.
@@ -124,6 +126,12 @@ func (r *Record) appendMessage(b []byte) []byte {
 	b = appendText(b, " at ", r.Address)
 	b = appendText(b, " by ", r.Rule)
 	b = appendText(b, ": ", r.Reason)
+	if r.Verdict == Deny {
+		b = appendText(b, " of ", r.Secrets)
+	} else {
+		b = appendText(b, " with ", r.Secrets)
+	}
+	b = appendText(b, " without ", r.Dropped)
 	if r.Count != 0 {
 		b = append(strconv.AppendInt(append(b, " ("...), r.Count, 10), " times)"...)
 	}

@@ -17,6 +17,7 @@ var full = audit.Record{
 	Event: audit.End, Project: "demo", Agent: "lead", UID: 990, Connection: 7, Kind: "connect", Host: "api.example.com", Port: 443,
 	Address: "192.0.2.7", Method: "GET", Path: "/v1", Verdict: audit.Allow, Rule: "egress.allow[0]", Reason: "listed",
 	Count: 3, BytesUp: 12, BytesDown: 34, Micros: 56, Result: "closed",
+	Secrets: "GITHUB_TOKEN NPM_TOKEN", Dropped: "Cookie",
 }
 
 func TestSchema(t *testing.T) {
@@ -55,7 +56,7 @@ func TestFieldsRoundTrip(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"FLEET_BYTES_UP": "12", "FLEET_UID": "990", "FLEET_HOST": "api.example.com", "PRIORITY": "6", "MESSAGE_ID": audit.MessageID,
-		"MESSAGE": "lead: end allow connect GET api.example.com:443/v1 at 192.0.2.7 by egress.allow[0]: listed (3 times) " +
+		"MESSAGE": "lead: end allow connect GET api.example.com:443/v1 at 192.0.2.7 by egress.allow[0]: listed with GITHUB_TOKEN NPM_TOKEN without Cookie (3 times) " +
 			"(closed, 12 bytes up, 34 down)",
 	} {
 		if fields[name] != want {

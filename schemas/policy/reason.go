@@ -30,6 +30,10 @@ const (
 	ReasonBadPath    = "bad-path"
 	ReasonPrivate    = "private-address"   // Class Local where no rule says private
 	ReasonForbidden  = "forbidden-address" // Class Never
+
+	// Of the gate alone, which reads what a request brings: a placeholder where no secret is put in. Somebody may try to
+	// use the secret elsewhere.
+	ReasonPlaceholder = "placeholder"
 )
 
 // Unsafe tells whether what a reason refuses is refused in every mode: it has no one reading, it reaches what no
@@ -37,7 +41,7 @@ const (
 func Unsafe(reason string) bool {
 	switch reason {
 	case ReasonBadRequest, ReasonBadHost, ReasonBadPort, ReasonBadMethod, ReasonBadPath,
-		ReasonPrivate, ReasonForbidden, ReasonCut, ReasonSelf:
+		ReasonPrivate, ReasonForbidden, ReasonCut, ReasonSelf, ReasonPlaceholder:
 		return true
 	}
 	return false

@@ -35,6 +35,39 @@ const (
 	maxHosts       = 1000
 )
 
+// Use says for people where the secret goes: at which places of which requests.
+func (s *Secret) Use() string {
+	var at []string
+	add := func(is bool, text string) {
+		if is {
+			at = append(at, text)
+		}
+	}
+	add(s.Header != "", "the whole field "+s.Header)
+	add(s.Bearer, "Authorization: Bearer")
+	add(s.Basic, "the password of Authorization: Basic")
+	add(s.Query != "", "the parameter "+s.Query)
+	add(s.SigV4 != "", "the signature by "+s.SigV4)
+	text := strings.Join(at, " or ") + " of "
+	if len(s.Methods) > 0 {
+		text += strings.Join(s.Methods, ", ") + " "
+	}
+	text += "requests by HTTPS to " + few(s.Hosts)
+	if len(s.Paths) > 0 {
+		text += " for " + few(s.Paths)
+	}
+	return text
+}
+
+// few lists some of many.
+func few(list []string) string {
+	const most = 4
+	if len(list) > most {
+		return fmt.Sprintf("%s and %d others", strings.Join(list[:most], ", "), len(list)-most)
+	}
+	return strings.Join(list, ", ")
+}
+
 var (
 	secretName  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	placeholder = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)

@@ -59,8 +59,8 @@ type Of struct {
 
 // same is what makes two denials the same for a reader.
 type same struct {
-	kind, host, reason string
-	port               int
+	kind, host, reason, secrets string
+	port                        int
 }
 
 // Open makes a log that writes to the journal whose socket is at path. Its records wait for that in a folder.
@@ -109,7 +109,7 @@ func (l *Log) write(r audit.Record) error {
 }
 
 func (l *Log) deny(r audit.Record) error {
-	key := same{r.Kind, audit.Text(r.Host), r.Reason, r.Port}
+	key := same{r.Kind, audit.Text(r.Host), r.Reason, r.Secrets, r.Port}
 	l.mu.Lock()
 	_, known := l.counted[key]
 	switch {
@@ -152,6 +152,7 @@ func (l *Log) Flush() {
 		}
 		r := audit.Record{
 			Event: audit.Repeated, Kind: k.kind, Host: k.host, Port: k.port, Verdict: audit.Deny, Reason: k.reason, Count: n,
+			Secrets: k.secrets,
 		}
 		if err := l.write(r); err != nil {
 			l.again(k, n)

@@ -26,29 +26,33 @@ func NewReader(r io.Reader, set *Set, found func(text []byte, which int) error) 
 	return &Reader{from: r, set: set, found: found}
 }
 
-// Read reads what is decided, at once. It waits where all that has come may begin a text.
-func (r *Reader) Read(p []byte) (int, error) {
-	for len(p) > 0 {
-		if len(r.ready) > 0 {
-			n := copy(p, r.ready)
-			r.ready = r.ready[n:]
-			return n, nil
-		}
-		if r.err != nil {
-			return 0, r.err
-		}
+// Read reads what is decided. It waits where all that has come may begin a text.
+func (r *Reader) Read(p []byte) (n int, err error) {
+	for n == 0 && err == nil && len(p) > 0 {
+		n, err = r.Some(p)
+	}
+	return n, err
+}
+
+// Some reads what one read of the stream decides, which may be nothing, for whoever has something to do meanwhile.
+func (r *Reader) Some(p []byte) (int, error) {
+	if len(r.ready) == 0 && r.err == nil {
 		if len(p) >= len(r.held)+minRead {
-			if n := r.fill(p); n > 0 {
+			if n := r.fill(p); n > 0 || r.err == nil {
 				return n, nil
 			}
-			continue
+			return 0, r.err
 		}
 		if need := len(r.held) + 4*minRead; len(r.room) < need {
 			r.room = make([]byte, 2*need)
 		}
 		r.ready = r.room[:r.fill(r.room)]
 	}
-	return 0, nil
+	if n := copy(p, r.ready); n > 0 {
+		r.ready = r.ready[n:]
+		return n, nil
+	}
+	return 0, r.err
 }
 
 // fill reads once into p, behind what was held back, and returns how much of p can go.

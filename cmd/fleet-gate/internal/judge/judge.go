@@ -133,6 +133,14 @@ var kinds = [...]string{
 	policy.KindHTTP: "http", policy.KindHTTPS: "https", policy.KindDial: "dial",
 }
 
+// Uses notes the names of the secrets that are put into the request, and what of the agent's own is taken out of it.
+func (c *Case) Uses(secrets, dropped []string) {
+	c.record.Secrets, c.record.Dropped = strings.Join(secrets, " "), strings.Join(dropped, " ")
+}
+
+// Misplaces notes the secret whose placeholder was found in an allowed case's body after its begin had gone out.
+func (c *Case) Misplaces(secret string) { c.record.Secrets = secret }
+
 // Allow records that d allowed the case; address is what will be dialled, "" where that is not known. It returns a
 // Refusal when there is no record: what cannot be recorded is not allowed.
 func (c *Case) Allow(d policy.Decision, address string) *Refusal {
@@ -158,6 +166,7 @@ func (c *Case) Deny(r *Refusal) {
 	}
 	e := c.record
 	e.Event, e.Verdict, e.Rule, e.Reason, e.Address = record.Decision, record.Deny, r.Rule, r.Reason, r.Address
+	e.Secrets, e.Dropped = r.Secret, ""
 	_ = c.j.log.Write(e)
 }
 
@@ -188,6 +197,9 @@ const (
 	Direct     = "direct"            // a connection that was not redirected to the transparent port
 	Malformed  = "malformed"         // a request that has more than one reading
 	Budget     = "budget"            // as much as a day's limit has gone out
+	NoValue    = "secret-missing"    // the gate has not loaded a secret of the policy
+	NotSigned  = "not-signed"        // a request of a form that the gate cannot sign anew
+	Encoded    = "encoded-answer"    // an answer in which secrets could not be seen
 )
 
 // Refusal is why something is not done: a denial, or a host that cannot be reached.
@@ -196,6 +208,7 @@ type Refusal struct {
 	Rule    string
 	Address string
 	Text    string // for agent and operator
+	Secret  string // name of the secret that it is about
 }
 
 // Refuse makes a Refusal of a decision.

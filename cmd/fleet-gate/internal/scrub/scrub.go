@@ -60,7 +60,7 @@ func (s *Scrubber) replace(text []byte, which int) error {
 }
 
 // Reader passes on what r has, without the values. It waits for no more than what decides on a value that has begun.
-func (s *Scrubber) Reader(r io.Reader) io.Reader { return find.NewReader(r, s.set, s.replace) }
+func (s *Scrubber) Reader(r io.Reader) *find.Reader { return find.NewReader(r, s.set, s.replace) }
 
 // Text returns a text without the values.
 func (s *Scrubber) Text(t string) string {
