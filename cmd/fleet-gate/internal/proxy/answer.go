@@ -26,9 +26,9 @@ func status(r *judge.Refusal) int {
 	case policy.ReasonBadRequest, policy.ReasonBadHost, policy.ReasonBadPort, policy.ReasonBadMethod, policy.ReasonBadPath,
 		judge.Malformed:
 		return http.StatusBadRequest
-	case judge.NoAddress, judge.Unreached, judge.BadCert, judge.WantsCert:
+	case judge.NoAddress, judge.Unreached, judge.BadCert, judge.WantsCert, judge.Encoded:
 		return http.StatusBadGateway
-	case judge.Unrecorded:
+	case judge.Unrecorded, judge.NoValue:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusForbidden

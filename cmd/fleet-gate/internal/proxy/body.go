@@ -33,6 +33,8 @@ type body struct {
 	// to keep the connection.
 	answered, wanted atomic.Bool
 
+	early *ahead // what was read before the request goes out; nil: nothing
+
 	reading sync.Mutex // held by whoever reads: the transport of HTTP/2 closes a body also while it does
 
 	mu      sync.Mutex
@@ -145,6 +147,7 @@ func (b *body) wait() {
 	<-b.closed
 	b.reading.Lock() // of the last one
 	defer b.reading.Unlock()
+	b.settle()
 }
 
 // ended tells whether all of the body was read.

@@ -83,7 +83,11 @@ func (x *exchange) choose(had *sync.Pool, n int) *sync.Pool {
 func read(body io.Reader, from *wire, buf []byte) (n int, err error) {
 	for {
 		got, err := body.Read(buf[n:])
-		if n += got; err != nil || n == len(buf) || !from.pending() {
+		n += got
+		if n == 0 && err == nil {
+			continue
+		}
+		if err != nil || n == len(buf) || !from.pending() {
 			return n, err
 		}
 	}
@@ -97,6 +101,7 @@ func (x *exchange) send(part []byte, read error, resp *http.Response) (end bool,
 		}
 	}
 	if errors.Is(read, io.EOF) {
+		x.use.Header(resp.Trailer)
 		return true, x.a.finish(resp.Trailer)
 	}
 	return false, errors.Join(x.a.Flush(), read)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"fleet/cmd/fleet-gate/internal/broker"
 	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
@@ -26,6 +27,7 @@ type exchange struct {
 	q    policy.Request
 	c    *judge.Case
 	path string // to pass on
+	use  *broker.Use
 
 	meter *budget.Meter // of the bytes that go out; nil: they have no limit
 
@@ -67,6 +69,11 @@ func (x *exchange) run() bool {
 		return x.failed(err)
 	}
 	defer resp.Body.Close()
+	if r := x.use.Answer(resp); r != nil {
+		stop()
+		x.cancel()
+		return x.failed(r)
+	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		stop() // the agent's bytes are read from now on
 	}
@@ -75,8 +82,17 @@ func (x *exchange) run() bool {
 	}
 	stop()
 	x.leave()
-	x.c.End(x.body.n.Load(), x.down.Load(), x.result(err))
+	x.end(x.down.Load(), x.result(err))
 	return err == nil
+}
+
+// end records the end. A body may have been found wanting after the host had answered.
+func (x *exchange) end(down int64, result string) {
+	if r := x.body.refusal(); r != nil && r.Reason == policy.ReasonPlaceholder {
+		x.c.Misplaces(r.Secret)
+		result = r.Reason
+	}
+	x.c.End(x.body.n.Load(), down, result)
 }
 
 func (x *exchange) cut() {
@@ -109,7 +125,7 @@ func (x *exchange) failed(err error) bool {
 	if result == "closed" {
 		result = r.Reason
 	}
-	x.c.End(x.body.n.Load(), 0, result)
+	x.end(0, result)
 	return x.refuse(r)
 }
 
@@ -149,6 +165,7 @@ func (x *exchange) interim(code int, h http.Header) error {
 		return nil // sent where the body is read
 	}
 	strip(h)
+	x.use.Header(h)
 	return x.a.interim(code, h)
 }
 

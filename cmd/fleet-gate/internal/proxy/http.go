@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"fleet/cmd/fleet-gate/internal/broker"
 	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
@@ -95,16 +96,34 @@ func (s *session) serve(req *head.Request, a agent) bool {
 		m, r = s.spend(d, q, req)
 	}
 	c := s.p.Judge.Case(s.n, q)
+	var u *broker.Use
+	if r == nil && d.Held.Any() {
+		defer a.content().settle()
+		if u, r = s.look(c, d, req, a); r == nil {
+			d.Path = u.Target
+		}
+	}
 	if r == nil {
 		r = s.allow(c, d, q)
 	} else {
 		c.Deny(r)
 	}
 	if r != nil {
+		a.content().quit()
 		return s.refuse(a, r)
 	}
-	x := &exchange{s: s, a: a, req: req, q: q, c: c, path: d.Path, meter: m}
+	x := &exchange{s: s, a: a, req: req, q: q, c: c, path: d.Path, meter: m, use: u}
 	return x.run()
+}
+
+// look puts secrets into a request, and looks whether a placeholder stands where it does not belong.
+func (s *session) look(c *judge.Case, d policy.Decision, req *head.Request, a agent) (*broker.Use, *judge.Refusal) {
+	u, r := s.p.Broker.Look(d.Held, req, d.Path)
+	if r != nil {
+		return nil, r
+	}
+	c.Uses(u.Names, u.Dropped)
+	return u, a.content().look(u, req.Length)
 }
 
 // allow looks the host up, so that a refused address is known before anything is recorded as allowed.

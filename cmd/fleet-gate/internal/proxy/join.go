@@ -25,9 +25,17 @@ func (x *exchange) upgrade(resp *http.Response) error {
 	if err != nil {
 		return err
 	}
-	j := &join{a: client, b: server, up: &x.body.n, down: &x.down, meter: x.meter}
+	j := &join{a: client, b: &clean{server, x.use.Reader(server)}, up: &x.body.n, down: &x.down, meter: x.meter}
 	return j.run(x.s.p.Idle)
 }
+
+// clean is a host's end of a connection, of which what is read is without secrets.
+type clean struct {
+	stream
+	r io.Reader
+}
+
+func (c *clean) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // join copies between two connections.
 type join struct {

@@ -40,6 +40,7 @@ func (x *exchange) outgoing() (*http.Request, error) {
 		out.Trailer = x.body.trailer
 	}
 	x.fields()
+	x.use.Ask(out)
 	return out, nil
 }
 
@@ -61,7 +62,7 @@ func (x *exchange) fields() {
 	h := x.req.Header
 	x.upgraded = x.req.Method == http.MethodGet && x.req.Minor == 1 && x.req.Length == 0 &&
 		contains(head.Tokens(h, "Connection"), "upgrade") && contains(head.Tokens(h, "Upgrade"), "websocket")
-	trailers, waits := contains(head.Tokens(h, "Te"), "trailers"), expects(x.req)
+	trailers, waits := contains(head.Tokens(h, "Te"), "trailers"), expects(x.req) && !x.body.begun
 	head.Strip(h)
 	if x.upgraded {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fleet/cmd/fleet-gate/internal/broker"
 	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/judge"
@@ -48,6 +49,7 @@ type Options struct {
 	Idle   time.Duration  // of tunnels
 	CA     *ca.Minter     // for hosts whose requests are read inside TLS
 	Roots  *x509.CertPool // that hosts are verified by; nil: the system's
+	Broker *broker.Broker // of the policy's secrets; nil: no request of a policy with secrets goes out
 }
 
 // Proxy serves connections.
@@ -61,6 +63,9 @@ type Proxy struct {
 
 // New makes a proxy.
 func New(o Options) *Proxy {
+	if o.Broker == nil {
+		o.Broker = broker.New(nil)
+	}
 	p := &Proxy{Options: o, original: originalDestination}
 	p.server = p.serverConfig()
 	p.renew()
