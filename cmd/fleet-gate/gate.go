@@ -11,6 +11,7 @@ import (
 
 	"fleet/activate/boottime"
 	"fleet/cmd/fleet-gate/internal/audit"
+	"fleet/cmd/fleet-gate/internal/broker"
 	"fleet/cmd/fleet-gate/internal/budget"
 	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/control"
@@ -22,6 +23,7 @@ import (
 	"fleet/cmd/fleet-gate/internal/outgoing"
 	"fleet/cmd/fleet-gate/internal/proxy"
 	"fleet/cmd/fleet-gate/internal/tally"
+	"fleet/cmd/fleet-gate/internal/vault"
 	"fleet/schemas/egress"
 )
 
@@ -37,6 +39,7 @@ type gate struct {
 	counts  *keep.File
 	budget  *budget.Book
 	names   *names.Table
+	vault   *vault.Vault
 	judge   *judge.Judge
 	dialer  *outgoing.Dialer
 	ca      *ca.Minter
@@ -61,6 +64,9 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 		}
 	}()
 	if g.rules, err = load(o.policy); err != nil {
+		return g, err
+	}
+	if g.vault, err = vault.Open(o.credentials, g.rules.policy.Secrets); err != nil {
 		return g, err
 	}
 	limit, err := connections()
@@ -90,6 +96,7 @@ func open(o options, log *logrus.Logger) (g *gate, err error) {
 	}
 	g.proxy = proxy.New(proxy.Options{
 		Judge: g.judge, Names: g.names, Dialer: g.dialer, Budget: g.budget, Idle: o.tunnelIdle, CA: g.ca, Roots: pool,
+		Broker: broker.New(g.vault),
 	})
 	d := dns.New(g.judge, g.names)
 	d.Answered = g.tally.Answered

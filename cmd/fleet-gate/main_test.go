@@ -21,6 +21,9 @@ import (
 
 // TestMain is the gate where a test started it.
 func TestMain(m *testing.M) {
+	if os.Getenv("TEST_HARDEN") != "" {
+		hardened()
+	}
 	if os.Getenv("TEST_GATE") != "" {
 		os.Unsetenv("TEST_GATE")
 		if n, err := strconv.ParseUint(os.Getenv("TEST_NOFILE"), 10, 64); err == nil {

@@ -78,6 +78,9 @@ func (g *gate) replace(r rules) error {
 		return fmt.Errorf("%s: is the policy of %s %s with user %d, this gate is that of %s %s with user %d",
 			g.o.policy, p.Project, p.Agent, p.UID, old.Project, old.Agent, old.UID)
 	}
+	if err := g.vault.Check(p.Secrets); err != nil {
+		return fmt.Errorf("%s: %w", g.o.policy, err)
+	}
 	if err := g.ca.Configure(ca.Hosts(p)); err != nil {
 		return err
 	}
@@ -91,6 +94,9 @@ func (g *gate) replace(r rules) error {
 func (g *gate) status() string {
 	p := g.rules.policy
 	s := fmt.Sprintf("mode %s, %d rules allow, %d deny", p.Mode, len(p.Allow), len(p.Deny))
+	if n := len(p.Secrets); n > 0 {
+		s += fmt.Sprintf(", %d secrets", n)
+	}
 	switch {
 	case g.cut:
 		return "cut off by the operator; " + s

@@ -46,6 +46,7 @@ type options struct {
 	boot                    string // names this boot, as /proc/sys/kernel/random/boot_id does
 	roots                   string
 	state, journal, control string
+	credentials             string
 	runtime                 string
 	walls                   string // list of the host's namespaces
 	ports                   listen.Ports
@@ -62,6 +63,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.control, "control", "", "`socket` to make for root's questions: GET /status and GET /metrics")
 	f.StringVar(&o.state, "state", os.Getenv("STATE_DIRECTORY"), "`folder` for names and their addresses, counts and budgets")
 	f.StringVar(&o.runtime, "runtime", os.Getenv("RUNTIME_DIRECTORY"), "`folder` for records on their way to the journal; that of --state if not given")
+	f.StringVar(&o.credentials, "credentials", os.Getenv("CREDENTIALS_DIRECTORY"), "`folder` with the values of the policy's secrets")
 	f.StringVar(&o.walls, "walls", "", "prove first that the unit's sandbox is there; `file` lists the host's namespaces")
 	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
 	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
@@ -114,7 +116,7 @@ func run(args []string, stderr io.Writer) int {
 	if err != nil {
 		return misused(log, err)
 	}
-	if err := proved(o); err != nil {
+	if err := errors.Join(proved(o), harden()); err != nil {
 		log.Error(err)
 		return 1
 	}
