@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"fleet/cmd/internal/daemon"
 	"fleet/schemas/egress"
 )
 
@@ -28,10 +29,10 @@ const (
 // runReload tells the gate whose process systemd names in MAINPID to read its policy again, and waits until it is in
 // force, for ExecReload=. It returns the exit status as run does: 1 where the policy before stays.
 func runReload(args []string, stderr io.Writer) int {
-	log := newLog(stderr)
+	log := daemon.NewLog(stderr)
 	o, err := parseReload(args, stderr)
 	if err != nil {
-		return misused(log, err)
+		return daemon.Misused(log, err)
 	}
 	if err := reload(o.pid, o.policy, o.control); err != nil {
 		log.WithError(err).Error("reload: the policy before stays in force")

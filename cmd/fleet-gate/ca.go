@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"fleet/cmd/fleet-gate/internal/ca"
+	"fleet/cmd/internal/daemon"
 )
 
 // caOptions are the command line of fleet-gate ca.
@@ -39,10 +40,10 @@ func parseCA(args []string, stderr io.Writer) (o caOptions, err error) {
 // runCA makes the authority of a gate and the bundle of its agent before the agent starts, and returns the exit status
 // as run does. It changes nothing where nothing has changed.
 func runCA(args []string, stderr io.Writer) int {
-	log := newLog(stderr)
+	log := daemon.NewLog(stderr)
 	o, err := parseCA(args, stderr)
 	if err != nil {
-		return misused(log, err)
+		return daemon.Misused(log, err)
 	}
 	if err := writeBundle(o); err != nil {
 		log.Error(err)

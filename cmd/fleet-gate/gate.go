@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
 
 	"fleet/activate/boottime"
@@ -150,6 +149,3 @@ func (g *gate) close() {
 		g.names.Close()
 	}
 }
-
-// notify tells systemd, where there is one; it goes on without.
-func notify(state string) { _, _ = daemon.SdNotify(false, state) }

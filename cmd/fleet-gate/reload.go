@@ -12,6 +12,7 @@ import (
 
 	"fleet/cmd/fleet-gate/internal/ca"
 	"fleet/cmd/fleet-gate/internal/outgoing"
+	"fleet/cmd/internal/daemon"
 	"fleet/schemas/policy"
 )
 
@@ -46,7 +47,7 @@ func load(path string) (r rules, err error) {
 func (g *gate) reload() {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // fails for no clock that the kernel has
-	notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)))
+	daemon.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/int64(time.Microsecond)))
 	// Before the policy is read, which may take a while: neither a cut nor the answer that tells of it must wait.
 	g.mu.Lock()
 	g.look()
@@ -63,12 +64,12 @@ func (g *gate) reload() {
 		g.failed.Add(1)
 		g.fault = err.Error()
 		g.log.WithError(err).Error("the policy cannot be read; the one before stays in force")
-		notify("READY=1\nSTATUS=policy cannot be read, the one before stays in force")
+		daemon.Notify("READY=1\nSTATUS=policy cannot be read, the one before stays in force")
 		return
 	}
 	g.fault = ""
 	g.log.WithField("cut", ended+g.force()).Info("policy replaced")
-	notify("READY=1\nSTATUS=" + g.status())
+	daemon.Notify("READY=1\nSTATUS=" + g.status())
 }
 
 // replace takes a policy over. g.mu is held.

@@ -16,9 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleet/activate/boottime"
-	"fleet/cmd/fleet-gate/internal/audit"
 	"fleet/cmd/fleet-gate/internal/listen"
-	"fleet/cmd/fleet-gate/internal/walls"
+	"fleet/cmd/internal/daemon"
+	"fleet/cmd/internal/spool"
+	"fleet/cmd/internal/walls"
 )
 
 const (
@@ -66,7 +67,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.credentials, "credentials", os.Getenv("CREDENTIALS_DIRECTORY"), "`folder` with the values of the policy's secrets")
 	f.StringVar(&o.walls, "walls", "", "prove first that the unit's sandbox is there; `file` lists the host's namespaces")
 	f.StringVar(&o.roots, "roots", "", "`file` with the authorities that hosts are verified by; the system's if not given")
-	f.StringVar(&o.journal, "journal", audit.Socket, "`socket` of journald")
+	f.StringVar(&o.journal, "journal", spool.Socket, "`socket` of journald")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a connection; 0: never")
 	f.DurationVar(&o.tunnelIdle, "tunnel-idle", time.Hour, "end a tunnel after so long without a byte; 0: never")
 	f.DurationVar(&o.drain, "drain", drainTime, "let connections go on so long after SIGTERM")
@@ -111,10 +112,10 @@ func thisBoot(id string) (string, error) {
 
 // run serves until SIGTERM or idle, and returns the exit status: 2 for a wrong command line, 1 for all else.
 func run(args []string, stderr io.Writer) int {
-	log := newLog(stderr)
+	log := daemon.NewLog(stderr)
 	o, err := parse(args, stderr)
 	if err != nil {
-		return misused(log, err)
+		return daemon.Misused(log, err)
 	}
 	if err := errors.Join(proved(o), harden()); err != nil {
 		log.Error(err)
@@ -152,8 +153,8 @@ func (g *gate) serve() int {
 	g.mu.Lock()
 	status := g.status()
 	g.mu.Unlock()
-	notify("READY=1\nSTATUS=" + status)
-	go g.watchdog(ctx)
+	daemon.Notify("READY=1\nSTATUS=" + status)
+	go daemon.Watchdog(ctx, g.log, g.alive)
 	go func() {
 		for {
 			select {
@@ -168,7 +169,7 @@ func (g *gate) serve() int {
 		g.log.Info("idle; systemd starts the gate again at the next connection")
 		return 0
 	}
-	notify("STOPPING=1")
+	daemon.Notify("STOPPING=1")
 	g.drain()
 	return 0
 }

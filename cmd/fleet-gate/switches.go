@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleet/activate/boottime"
+	"fleet/cmd/internal/daemon"
 	"fleet/schemas/policy"
 )
 
@@ -100,7 +101,7 @@ func (g *gate) over(b *policy.Bypass) {
 	}
 	g.bypass = nil
 	g.log.WithField("cut", g.force()).Info("the bypass is over")
-	notify("STATUS=" + g.status())
+	daemon.Notify("STATUS=" + g.status())
 }
 
 // force puts policy and switches in force, ends what they do not allow, and returns how many connections that were.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleet/cmd/internal/spool"
 	"fleet/schemas/audit"
 )
 
@@ -37,7 +38,7 @@ const Many = "many"
 // Log writes the records of one agent's gate.
 type Log struct {
 	of    Of
-	spool *spool
+	spool *spool.Spool
 	now   func() time.Time
 	sleep func(time.Duration)
 
@@ -65,13 +66,9 @@ type same struct {
 
 // Open makes a log that writes to the journal whose socket is at path. Its records wait for that in a folder.
 func Open(path, dir string, of Of) (*Log, error) {
-	j, err := OpenJournal(path)
+	s, err := spool.Open(path, dir)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	s, err := openSpool(dir, j)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("audit records: %w", err), j.Close())
+		return nil, err
 	}
 	l := &Log{of: of, spool: s, now: time.Now, sleep: time.Sleep, counted: map[same]int64{}}
 	l.allows = newBucket(allowBurst, allowRate, l.now())
@@ -102,10 +99,30 @@ func (l *Log) sweepLater() {
 
 func (l *Log) write(r audit.Record) error {
 	r.Project, r.Agent, r.UID = l.of.Project, l.of.Agent, l.of.UID
-	if err := l.spool.add(&r); err != nil {
+	if err := l.spool.Add(record{&r}); err != nil {
 		return fmt.Errorf("write the audit record: %w", err)
 	}
 	return nil
+}
+
+// record is one as the spool takes it.
+type record struct{ *audit.Record }
+
+// Past is all but a decision: nothing waits for it.
+func (r record) Past() bool { return r.Event != audit.Decision }
+
+// Serial is 0 for what is denied: it does not end.
+func (r record) Serial() int64 {
+	if r.Event == audit.Decision && r.Verdict == audit.Deny {
+		return 0
+	}
+	return r.Record.Serial
+}
+
+func (r record) AppendWhole(b []byte) []byte {
+	both := *r.Record
+	both.Event = audit.Decision
+	return both.Append(b)
 }
 
 func (l *Log) deny(r audit.Record) error {
@@ -138,7 +155,7 @@ func (l *Log) deny(r audit.Record) error {
 func (l *Log) Repeated() int64 { return l.repeated.Load() }
 
 // Mute tells that the journal takes nothing now, so that nothing can be allowed.
-func (l *Log) Mute() bool { return l.spool.stuck() }
+func (l *Log) Mute() bool { return l.spool.Stuck() }
 
 // Flush writes what has been counted. It is called by itself at the end of each window.
 func (l *Log) Flush() {
@@ -181,9 +198,9 @@ func (l *Log) Close() error {
 	lost := len(l.counted)
 	l.mu.Unlock()
 	if lost > 0 {
-		return errors.Join(fmt.Errorf("%d counts of denials are lost: %w", lost, errStuck), l.spool.close())
+		return errors.Join(fmt.Errorf("%d counts of denials are lost: %w", lost, spool.ErrStuck), l.spool.Close())
 	}
-	return l.spool.close()
+	return l.spool.Close()
 }
 
 // bucket lets a burst through, and then so many a second.

@@ -1,73 +1,16 @@
 package audit
 
 import (
-	"encoding/binary"
 	"fmt"
-	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"fleet/cmd/internal/spool"
+	"fleet/cmd/internal/spool/spooltest"
 	"fleet/schemas/audit"
 )
-
-// journald is a journal that a test reads.
-type journald struct {
-	t    *testing.T
-	conn *net.UnixConn
-	path string
-}
-
-func listen(t *testing.T) *journald {
-	t.Helper()
-	j := &journald{t: t, path: t.TempDir() + "/socket"}
-	j.open()
-	return j
-}
-
-func (j *journald) open() {
-	j.t.Helper()
-	os.Remove(j.path)
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: j.path, Net: "unixgram"})
-	if err != nil {
-		j.t.Fatal(err)
-	}
-	j.conn = c
-	j.t.Cleanup(func() { c.Close() })
-}
-
-// next reads one entry; nil when none comes.
-func (j *journald) next() map[string]string {
-	j.t.Helper()
-	buf := make([]byte, 64<<10)
-	j.conn.SetReadDeadline(time.Now().Add(time.Second))
-	n, err := j.conn.Read(buf)
-	if err != nil {
-		return nil
-	}
-	return decode(j.t, string(buf[:n]))
-}
-
-// decode reads the native protocol as its page describes it.
-func decode(t *testing.T, s string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	for s != "" {
-		line, rest, ok := strings.Cut(s, "\n")
-		if !ok {
-			t.Fatalf("entry ends in %q", s)
-		}
-		name, value, ok := strings.Cut(line, "=")
-		if !ok {
-			n := binary.LittleEndian.Uint64([]byte(rest[:8]))
-			value, rest = rest[8:8+n], rest[8+n+1:]
-		}
-		out[name], s = value, rest
-	}
-	return out
-}
 
 func open(t testing.TB, path string, of Of) *Log {
 	t.Helper()
@@ -88,8 +31,8 @@ func allowed(n int64) audit.Record {
 
 // EGR-H9: each allowed request has its record.
 func TestH9EveryAllowedOne(t *testing.T) {
-	d := listen(t)
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead", UID: 990})
+	d := spooltest.Listen(t)
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead", UID: 990})
 	const n = 2000
 	go func() {
 		for i := range n {
@@ -99,7 +42,7 @@ func TestH9EveryAllowedOne(t *testing.T) {
 		}
 	}()
 	for i := range n {
-		got := d.next()
+		got := d.Next()
 		if got["FLEET_CONNECTION"] != fmt.Sprint(i+1) || got["FLEET_AGENT"] != "lead" || got["FLEET_PROJECT"] != "demo" || got["FLEET_UID"] != "990" {
 			t.Fatalf("record %d: %v", i, got)
 		}
@@ -108,22 +51,22 @@ func TestH9EveryAllowedOne(t *testing.T) {
 
 // EGR-H8: when nobody reads the journal, a write fails after a while instead of waiting for ever.
 func TestH8Full(t *testing.T) {
-	d := listen(t)
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead", UID: 990})
+	d := spooltest.Listen(t)
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead", UID: 990})
 	began, full := time.Now(), false
 	for range 10_000 {
 		if full = l.Write(allowed(1)) != nil; full {
 			break
 		}
 	}
-	if took := time.Since(began); !full || took < patience || took > 10*patience {
+	if took := time.Since(began); !full || took < spool.Patience || took > 10*spool.Patience {
 		t.Errorf("fails: %v, after %s", full, took)
 	}
-	if d.next() == nil {
+	if d.Next() == nil {
 		t.Error("nothing had been written")
 	}
 	eventually(t, "nothing is allowed when there is room again", func() bool {
-		d.next()
+		d.Next()
 		return l.Write(allowed(2)) == nil
 	})
 }
@@ -140,9 +83,9 @@ func eventually(t *testing.T, otherwise string, so func() bool) {
 
 // EGR-H8: without a journal, nothing is allowed after what came while that was found out, which is recorded later.
 func TestH8Gone(t *testing.T) {
-	d := listen(t)
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead", UID: 990})
-	d.conn.Close()
+	d := spooltest.Listen(t)
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead", UID: 990})
+	d.Close()
 	n := int64(0)
 	eventually(t, "all is allowed", func() bool {
 		n++
@@ -151,10 +94,10 @@ func TestH8Gone(t *testing.T) {
 	if l.Write(allowed(n)) == nil {
 		t.Error("allowed without a journal")
 	}
-	d.open()
+	d.Open()
 	eventually(t, "nothing is allowed", func() bool { return l.Write(allowed(n)) == nil })
 	for i := range n {
-		if got := d.next()["FLEET_CONNECTION"]; got != fmt.Sprint(i+1) {
+		if got := d.Next()["FLEET_CONNECTION"]; got != fmt.Sprint(i+1) {
 			t.Errorf("record %d is of %q", i+1, got)
 		}
 	}
@@ -162,8 +105,8 @@ func TestH8Gone(t *testing.T) {
 
 // Denials of the same are one record and a count; denials of many things are bounded, and none is lost.
 func TestDenialsAreCounted(t *testing.T) {
-	d := listen(t)
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead", UID: 990})
+	d := spooltest.Listen(t)
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead", UID: 990})
 	clock := time.Now()
 	l.now = func() time.Time { return clock }
 	go func() {
@@ -179,7 +122,7 @@ func TestDenialsAreCounted(t *testing.T) {
 	}()
 	sum, records := 0, 0
 	for sum < 2000 {
-		r := d.next()
+		r := d.Next()
 		if r == nil {
 			break
 		}
@@ -199,21 +142,21 @@ func TestDenialsAreCounted(t *testing.T) {
 	// A new window begins, and one denial in it is written at once.
 	clock = clock.Add(time.Minute)
 	l.Write(denial("one"))
-	if got := d.next(); got["FLEET_EVENT"] != audit.Decision {
+	if got := d.Next(); got["FLEET_EVENT"] != audit.Decision {
 		t.Errorf("got %v", got)
 	}
 }
 
 func TestCountsSurviveAFailure(t *testing.T) {
-	d := listen(t)
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead", UID: 990})
+	d := spooltest.Listen(t)
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead", UID: 990})
 	l.Write(denial("one"))
 	l.Write(denial("one"))
-	d.next()
-	d.conn.Close()
+	d.Next()
+	d.Close()
 	l.Flush()
-	d.open()
-	if got := d.next(); got["FLEET_COUNT"] != "1" {
+	d.Open()
+	if got := d.Next(); got["FLEET_COUNT"] != "1" {
 		t.Errorf("got %v", got)
 	}
 }
@@ -238,21 +181,9 @@ func TestBucket(t *testing.T) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	path := b.TempDir() + "/socket"
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer c.Close()
-	go func() {
-		buf := make([]byte, 64<<10)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-		}
-	}()
-	l := open(b, path, Of{Project: "demo", Agent: "lead", UID: 990})
+	d := spooltest.Listen(b)
+	go d.Drain()
+	l := open(b, d.Path, Of{Project: "demo", Agent: "lead", UID: 990})
 	l.allows = newBucket(1e12, 1, time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
@@ -264,16 +195,9 @@ func BenchmarkWrite(b *testing.B) {
 
 // An honest load is not slowed down: four thousand tunnels a second for a minute, each with a decision and an end.
 func TestHonestLoad(t *testing.T) {
-	d := listen(t)
-	go func() {
-		buf := make([]byte, 64<<10)
-		for {
-			if _, err := d.conn.Read(buf); err != nil {
-				return
-			}
-		}
-	}()
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead"})
+	d := spooltest.Listen(t)
+	go d.Drain()
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead"})
 	clock, waited := time.Now(), time.Duration(0)
 	l.now = func() time.Time { return clock }
 	l.sleep = func(d time.Duration) { waited += d }
@@ -303,9 +227,9 @@ func TestHonestLoad(t *testing.T) {
 
 // EGR-H8, EGR-H9: what the journal does not take now is written when it does, also by the gate's next start.
 func TestH9Late(t *testing.T) {
-	d := listen(t)
-	l := open(t, d.path, Of{Project: "demo", Agent: "lead"})
-	d.conn.Close()
+	d := spooltest.Listen(t)
+	l := open(t, d.Path, Of{Project: "demo", Agent: "lead"})
+	d.Close()
 	eventually(t, "all is allowed", func() bool { return l.Write(allowed(1)) != nil })
 	end := allowed(7)
 	end.Event = audit.End
@@ -315,27 +239,51 @@ func TestH9Late(t *testing.T) {
 	if err := l.Write(denial("a")); err != nil {
 		t.Errorf("a denial: %v", err)
 	}
-	if err := l.Close(); err == nil || !strings.Contains(err.Error(), " audit records wait in "+filepath.Dir(d.path)+" for the next start") {
+	if err := l.Close(); err == nil || !strings.Contains(err.Error(), " audit records wait in "+filepath.Dir(d.Path)+" for the next start") {
 		t.Errorf("got %v", err)
 	}
-	d.open()
-	next := open(t, d.path, Of{})
+	d.Open()
+	next := open(t, d.Path, Of{})
 	closed := make(chan error, 1)
 	go func() { closed <- next.Close() }()
-	got := d.next()
+	got := d.Next()
 	for got["FLEET_CONNECTION"] == "1" { // allowed before the journal was found to be gone
-		got = d.next()
+		got = d.Next()
 	}
 	if got["FLEET_CONNECTION"] != "7" || got["FLEET_EVENT"] != "end" {
 		t.Errorf("got %v", got)
 	}
-	if got := d.next(); got["FLEET_HOST"] != "a" || got["FLEET_COUNT"] != "1" || got["FLEET_EVENT"] != "repeated" {
+	if got := d.Next(); got["FLEET_HOST"] != "a" || got["FLEET_COUNT"] != "1" || got["FLEET_EVENT"] != "repeated" {
 		t.Errorf("got %v", got)
 	}
-	if got := d.next(); got != nil {
+	if got := d.Next(); got != nil {
 		t.Errorf("more: %v", got)
 	}
 	if err := <-closed; err != nil {
 		t.Error(err)
+	}
+}
+
+// A decision waits until it is recorded, unless it is a denial; what comes of it does not, and stands for both.
+func TestRecord(t *testing.T) {
+	for _, c := range []struct {
+		r      audit.Record
+		past   bool
+		serial int64
+	}{
+		{audit.Record{Event: audit.Decision, Verdict: audit.Allow, Serial: 7}, false, 7},
+		{audit.Record{Event: audit.Decision, Verdict: audit.Would, Serial: 7}, false, 7},
+		{audit.Record{Event: audit.Decision, Verdict: audit.Deny, Serial: 7}, false, 0},
+		{audit.Record{Event: audit.End, Verdict: audit.Allow, Serial: 7, Result: "closed"}, true, 7},
+		{audit.Record{Event: audit.Repeated, Verdict: audit.Deny}, true, 0},
+	} {
+		r := record{&c.r}
+		if r.Past() != c.past || r.Serial() != c.serial {
+			t.Errorf("%+v: past %t, serial %d", c.r, r.Past(), r.Serial())
+		}
+		whole := spooltest.Decode(t, string(r.AppendWhole(nil)))
+		if whole["FLEET_EVENT"] != audit.Decision || whole["FLEET_RESULT"] != c.r.Result {
+			t.Errorf("%+v: whole is %v", c.r, whole)
+		}
 	}
 }

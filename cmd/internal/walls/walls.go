@@ -1,4 +1,4 @@
-// Package walls proves from inside that the sandbox of the gate's unit is really there: systemd leaves parts of one out
+// Package walls proves from inside that the sandbox of a daemon's unit is really there: systemd leaves parts of one out
 // with a warning where the kernel or a container does not allow them.
 package walls
 

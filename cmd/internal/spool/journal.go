@@ -1,4 +1,4 @@
-package audit
+package spool
 
 import (
 	"errors"
@@ -9,34 +9,36 @@ import (
 // Socket is where journald listens, inside a unit with LogNamespace= that of its namespace.
 const Socket = "/run/systemd/journal/socket"
 
+// Patience is how long a record waits for a journald that does not read.
+const Patience = 2 * time.Second
+
 const (
-	// patience is how long a record waits for a journald that does not read, slack how much longer it may be.
-	patience = 2 * time.Second
-	slack    = time.Second
+	slack = time.Second // how much longer that may be
 
 	// pause is how long nothing is tried after that. Nothing is allowed then.
 	pause = 500 * time.Millisecond
 )
 
-var errStuck = errors.New("the journal does not take records")
+// ErrStuck is the error where the journal takes nothing for now.
+var ErrStuck = errors.New("the journal does not take records")
 
-// Journal sends entries in the journal's native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. The journal
+// journal sends entries in the journal's native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. The journal
 // package of go-systemd is not used, since it waits for ever, and its socket is not connected, for which the kernel
 // does not wake a sender when a full queue has room again. It is used by one sender at a time.
-type Journal struct {
+type journal struct {
 	path string
 	conn *net.UnixConn
 
 	until time.Time // the deadline of conn
 }
 
-// OpenJournal connects to the journal at path.
-func OpenJournal(path string) (*Journal, error) {
-	j := &Journal{path: path}
+// openJournal connects to the journal at path.
+func openJournal(path string) (*journal, error) {
+	j := &journal{path: path}
 	return j, j.dial()
 }
 
-func (j *Journal) dial() error {
+func (j *journal) dial() error {
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: j.path, Net: "unixgram"})
 	if err != nil {
 		return err
@@ -48,23 +50,23 @@ func (j *Journal) dial() error {
 	return nil
 }
 
-// Send sends an entry as one datagram.
-func (j *Journal) Send(entry []byte) error {
-	err := j.send(entry)
+// send sends an entry as one datagram.
+func (j *journal) send(entry []byte) error {
+	err := j.write(entry)
 	switch {
 	case err == nil:
 		return nil
 	case isTimeout(err):
-		return errStuck
+		return ErrStuck
 	}
 	// A journald that was started anew with a new socket.
 	if err := j.dial(); err != nil {
 		return err
 	}
-	return j.send(entry)
+	return j.write(entry)
 }
 
-func (j *Journal) send(entry []byte) error {
+func (j *journal) write(entry []byte) error {
 	if err := j.hurry(); err != nil {
 		return err
 	}
@@ -73,12 +75,12 @@ func (j *Journal) send(entry []byte) error {
 }
 
 // hurry sets a deadline for writing. It is not set anew for each of thousands of records in a second.
-func (j *Journal) hurry() error {
+func (j *journal) hurry() error {
 	now := time.Now()
-	if j.until.Sub(now) >= patience {
+	if j.until.Sub(now) >= Patience {
 		return nil
 	}
-	j.until = now.Add(patience + slack)
+	j.until = now.Add(Patience + slack)
 	return j.conn.SetWriteDeadline(j.until)
 }
 
@@ -87,5 +89,4 @@ func isTimeout(err error) bool {
 	return errors.As(err, &e) && e.Timeout()
 }
 
-// Close ends the connection.
-func (j *Journal) Close() error { return j.conn.Close() }
+func (j *journal) close() error { return j.conn.Close() }

@@ -1,4 +1,6 @@
-package audit
+// Package spool sends records to the journal so that none is lost: each lies in a file before anything is done that it
+// tells of, and what a daemon that was killed had not sent yet its next start sends.
+package spool
 
 import (
 	"bytes"
@@ -10,28 +12,42 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"fleet/schemas/audit"
 )
 
 const (
 	// gather is how long entries are gathered before they go to the journal. To wake journald for each of them costs a
-	// request more than all else that the gate does for it.
+	// request through a gate more than all else that is done for it.
 	gather = 10 * time.Millisecond
 
 	// maxWaiting bounds the bytes that wait for the journal before a decision waits too. maxEnds is more, so that there
 	// is room for the ends of what is open while the journal takes nothing and so nothing new is allowed.
 	maxWaiting, maxEnds = 256 << 10, 8 << 20
 
-	// maxLeft bounds what is read of a file that another gate has left.
+	// maxLeft bounds what is read of a file that a daemon before has left.
 	maxLeft = maxEnds + maxWaiting
 )
 
-// spool keeps entries from when they are recorded until the journal has them. They lie in files that outlive the gate,
-// whose next start sends what a gate that was killed has left; what it was sending just then may be in the journal twice.
-type spool struct {
+// Record is what a spool keeps. No entry of one has an empty line inside or a NUL at its beginning.
+type Record interface {
+	// Append appends the record as an entry of the journal's native protocol: a line NAME=VALUE for each field.
+	Append(b []byte) []byte
+
+	// AppendWhole appends, for the end of what an earlier record began, the one record that stands for both.
+	AppendWhole(b []byte) []byte
+
+	// Past tells that the record is of something that has been, such as an end. While the journal takes nothing it is kept,
+	// where one that must come before what it tells of is an error.
+	Past() bool
+
+	// Serial is the same in a beginning and its end, and 0 where a record has no other.
+	Serial() int64
+}
+
+// Spool keeps entries from when they are recorded until the journal has them. They lie in files that outlive the daemon,
+// whose next start sends what one that was killed has left; what it was sending just then may be in the journal twice.
+type Spool struct {
 	dir     string
-	journal *Journal
+	journal *journal
 
 	mu      sync.Mutex
 	room    sync.Cond // something was sent, or cannot be
@@ -40,7 +56,7 @@ type spool struct {
 	kept    int64         // how many bytes are in it
 	line    []byte        // what is written to it
 	waiting []byte        // what will be sent, each entry ended by an empty line
-	begun   map[int64]int // where in waiting are the decisions whose end may still come, by their serial number
+	begun   map[int64]int // where in waiting are the beginnings whose end may still come, by their serial number
 	fault   error         // of the last attempt to send
 	timer   *time.Timer
 	armed   bool // timer runs, or send does
@@ -51,9 +67,20 @@ type spool struct {
 	unsent  []byte     // the rest of it
 }
 
-// openSpool opens the spool in a folder and begins to send what is left in it.
-func openSpool(dir string, j *Journal) (s *spool, err error) {
-	s = &spool{dir: dir, journal: j, armed: true, begun: map[int64]int{}}
+// Open opens the spool in a folder and begins to send what is left in it to the journal whose socket is at path.
+func Open(path, dir string) (s *Spool, err error) {
+	j, err := openJournal(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if s, err = open(dir, j); err != nil {
+		return nil, errors.Join(fmt.Errorf("audit records: %w", err), j.close())
+	}
+	return s, nil
+}
+
+func open(dir string, j *journal) (s *Spool, err error) {
+	s = &Spool{dir: dir, journal: j, armed: true, begun: map[int64]int{}}
 	s.room.L = &s.mu
 	for i := range s.files {
 		name := filepath.Join(dir, fmt.Sprintf("audit.%d", i))
@@ -72,7 +99,7 @@ func openSpool(dir string, j *Journal) (s *spool, err error) {
 
 // takeOver makes what is left in the files, the older one first, what is to be sent first, and leaves the first file
 // empty.
-func (s *spool) takeOver() error {
+func (s *Spool) takeOver() error {
 	var left [2][]byte
 	var changed [2]time.Time
 	for i, f := range s.files {
@@ -114,9 +141,11 @@ var mark = []byte("\n\n")
 // void begins an entry in whose place a later one is sent. No other has such a byte.
 const void = 0
 
-// add records r. While the journal takes nothing that is an error, but for what tells of what has been.
-func (s *spool) add(r *audit.Record) error {
-	past := r.Event != audit.Decision
+// Add records r: the journal has it after some milliseconds, also when the daemon is killed before. While the journal takes
+// nothing that is an error, but for what tells of what has been. An end takes the place of its beginning where that has
+// not been sent yet.
+func (s *Spool) Add(r Record) error {
+	past := r.Past()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit := maxWaiting
@@ -130,7 +159,7 @@ func (s *spool) add(r *audit.Record) error {
 	case s.fault != nil && !past:
 		return s.fault
 	case s.closed || len(s.waiting) >= limit:
-		return errStuck
+		return ErrStuck
 	}
 	s.line = append(r.Append(s.line[:0]), '\n')
 	if _, err := s.files[s.to].Write(s.line); err != nil {
@@ -146,31 +175,30 @@ func (s *spool) add(r *audit.Record) error {
 }
 
 // queue adds r to what is sent; the end of what waits there takes its place. s.mu is held.
-func (s *spool) queue(r *audit.Record) {
-	had := len(s.waiting)
-	began, waits := s.begun[r.Serial]
+func (s *Spool) queue(r Record) {
+	had, serial := len(s.waiting), r.Serial()
+	began, waits := s.begun[serial]
 	switch {
 	case waits:
-		both := *r
-		both.Event = audit.Decision
 		s.waiting[began] = void
-		delete(s.begun, r.Serial)
-		s.waiting = append(both.Append(s.waiting), '\n')
+		delete(s.begun, serial)
+		s.waiting = append(r.AppendWhole(s.waiting), '\n')
 		return
-	case r.Event == audit.Decision && r.Serial != 0 && r.Verdict != audit.Deny:
-		s.begun[r.Serial] = had
+	case serial != 0 && !r.Past():
+		s.begun[serial] = had
 	}
 	s.waiting = append(s.waiting, s.line...)
 }
 
-func (s *spool) stuck() bool {
+// Stuck tells that the journal takes nothing now.
+func (s *Spool) Stuck() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.fault != nil
 }
 
 // send sends what waits, and has itself called again where there is more.
-func (s *spool) send() {
+func (s *Spool) send() {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.mu.Lock()
@@ -195,7 +223,7 @@ func (s *spool) send() {
 }
 
 // turn sends what was not sent the last time, or else what has come since. s.sending is held.
-func (s *spool) turn() error {
+func (s *Spool) turn() error {
 	if len(s.unsent) == 0 {
 		s.mu.Lock()
 		if cap(s.turned) > 2*maxWaiting {
@@ -210,7 +238,7 @@ func (s *spool) turn() error {
 	for len(s.unsent) > 0 {
 		end := bytes.Index(s.unsent, mark) + 1
 		if s.unsent[0] != void {
-			if err := s.journal.Send(s.unsent[:end]); err != nil {
+			if err := s.journal.send(s.unsent[:end]); err != nil {
 				return err
 			}
 		}
@@ -219,8 +247,8 @@ func (s *spool) turn() error {
 	return s.files[1-s.to].Truncate(0)
 }
 
-// close sends what waits. What the journal does not take then stays for the next start, and the error tells how much.
-func (s *spool) close() error {
+// Close sends what waits. What the journal does not take then stays for the next start, and the error tells how much.
+func (s *Spool) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.timer.Stop()
@@ -234,13 +262,13 @@ func (s *spool) close() error {
 	if n := entries(s.unsent) + entries(s.waiting); n > 0 {
 		fault = fmt.Errorf("%d audit records wait in %s for the next start: %w", n, s.dir, fault)
 	}
-	return errors.Join(fault, s.journal.Close(), s.closeFiles())
+	return errors.Join(fault, s.journal.close(), s.closeFiles())
 }
 
 // entries counts those that are to be sent.
 func entries(b []byte) int { return bytes.Count(b, mark) - bytes.Count(b, []byte{void}) }
 
-func (s *spool) closeFiles() error {
+func (s *Spool) closeFiles() error {
 	var errs []error
 	for _, f := range s.files {
 		if f != nil {
