@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fleet/cmd/fleet-sidecar/internal/credentials"
+	"fleet/cmd/internal/credential"
 	"fleet/cmd/internal/daemon"
 	"fleet/cmd/internal/spool"
 	"fleet/cmd/internal/walls"
@@ -45,7 +45,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.home, "home", os.Getenv("STATE_DIRECTORY"), "`folder` that is the tool's home")
 	f.StringVar(&o.runtime, "runtime", os.Getenv("RUNTIME_DIRECTORY"), "`folder` for records on their way to the journal")
 	f.StringVar(&o.journal, "journal", spool.Socket, "`socket` of journald")
-	f.StringVar(&o.credentials, "credentials", os.Getenv(credentials.Variable), "`folder` with the values of secrets")
+	f.StringVar(&o.credentials, "credentials", os.Getenv(credential.Variable), "`folder` with the values of secrets")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a session; 0: never")
 	f.DurationVar(&o.drain, "drain", drainTime, "let calls go on so long after SIGTERM")
 	f.DurationVar(&o.ready, "ready", time.Minute, "give up a tool that is not ready so long after its start; some unpack themselves first")

@@ -10,13 +10,18 @@ func (b *builder) sealed(s Section, name string) {
 	s.Words("LoadCredentialEncrypted", name+":"+b.m.SecretFile(name))
 }
 
-// held gives a gate the secrets that it puts into requests, and for a while after a change the value before, so that it
-// can hide that one too. Mostly there is none.
+// hidden gives a secret to a daemon, and for a while after a rotation the value before, so that it can hide that one too.
+// Mostly there is none.
+func (b *builder) hidden(s Section, name string) {
+	b.sealed(s, name)
+	b.sealed(s, name+".previous")
+	s.Raw("SetCredential", name+`.previous:\n`) // systemd takes no empty one
+}
+
+// held gives a gate the secrets that it puts into requests.
 func (b *builder) held(s Section, a *model.Agent) {
 	for _, secret := range a.Brokered() {
-		b.sealed(s, secret.Name)
-		b.sealed(s, secret.Name+".previous")
-		s.Words("SetCredential", secret.Name+".previous:")
+		b.hidden(s, secret.Name)
 	}
 }
 

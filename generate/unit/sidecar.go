@@ -119,7 +119,7 @@ func (b *builder) sidecarService(c *model.Sidecar, config string) {
 	s.Bind(Bind{Source: file})
 	b.environment(s, a)
 	for _, name := range c.Secrets {
-		b.sealed(s, name)
+		b.hidden(s, name)
 	}
 	b.recordAgent(s, a)
 	b.assert(s, a, box)

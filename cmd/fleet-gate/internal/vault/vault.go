@@ -8,7 +8,7 @@ import (
 	"io"
 	"io/fs"
 
-	"fleet/activate/safefile"
+	"fleet/cmd/internal/credential"
 	"fleet/schemas/policy"
 )
 
@@ -50,22 +50,24 @@ func Open(dir string, secrets []policy.Secret) (*Vault, error) {
 	if len(secrets) == 0 {
 		return v, nil
 	}
-	if dir == "" {
-		return nil, errors.New("the policy has secrets and CREDENTIALS_DIRECTORY names no folder of them: the gate's unit must load them")
-	}
-	d, err := safefile.Open(dir)
+	d, err := credential.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("the folder of credentials: %w", err)
+		return nil, fmt.Errorf("the policy has secrets: %w", err)
 	}
 	defer d.Close()
 	var faults []error
 	read := map[string][]byte{}
 	for _, s := range secrets {
-		for _, name := range []string{s.Name, s.Name + previous} {
-			b, err := value(d, name)
-			faults = append(faults, fault(s.Name, name, err))
-			read[name] = b
+		b, err := d.Read(s.Name, MaxValue)
+		if err == nil && len(b) < MinValue {
+			err = errShort
 		}
+		old, errOld := d.Previous(s.Name, MaxValue)
+		if errOld == nil && old != nil && len(old) < MinValue {
+			errOld = errShort
+		}
+		faults = append(faults, fault(s.Name, s.Name, err), fault(s.Name, s.Name+previous, errOld))
+		read[s.Name], read[s.Name+previous] = b, old
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -82,47 +84,11 @@ func fault(secret, credential string, err error) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("secret %s is missing; sudo fleet secret set %s sets it", secret, secret)
-	case errors.Is(err, safefile.ErrTooLarge):
-		err = errLong
 	}
 	return fmt.Errorf("secret %s: credential %s %w; sudo fleet secret set %s sets it anew", secret, credential, err, secret)
 }
 
-var (
-	errShort = fmt.Errorf("must have %d bytes at least, a newline at its end not counted", MinValue)
-	errLong  = fmt.Errorf("must have at most %d bytes", MaxValue)
-)
-
-// value reads a credential. The value before a rotation is empty or missing where none runs.
-func value(d *safefile.Folder, name string) ([]byte, error) {
-	b, err := d.Read(name, MaxValue+2)
-	optional := len(name) > len(previous) && name[len(name)-len(previous):] == previous
-	if optional && (errors.Is(err, fs.ErrNotExist) || err == nil && len(b) == 0) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	b = chomp(b)
-	switch {
-	case len(b) < MinValue:
-		return nil, errShort
-	case len(b) > MaxValue:
-		return nil, errLong
-	}
-	return b, nil
-}
-
-// chomp takes one newline off the end, which editors and echo leave there.
-func chomp(b []byte) []byte {
-	if n := len(b) - 1; n >= 0 && b[n] == '\n' {
-		b = b[:n]
-		if n > 0 && b[n-1] == '\r' {
-			b = b[:n-1]
-		}
-	}
-	return b
-}
+var errShort = fmt.Errorf("must have %d bytes at least, a newline at its end not counted", MinValue)
 
 // Now is the value of a secret that Check has passed.
 func (v *Vault) Now(secret string) Value { return v.now[secret] }

@@ -6,23 +6,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"unicode/utf8"
 
 	"fleet/cmd/fleet-sidecar/internal/scrub"
+	"fleet/cmd/internal/credential"
 	"fleet/schemas/sidecar"
 )
 
-// Variable names the folder of a unit's credentials, systemd.exec(5).
-const Variable = "CREDENTIALS_DIRECTORY"
-
 // maxValue bounds a value: a key with its chain of certificates. systemd takes at most 1 MiB for all of a unit.
 const maxValue = 256 << 10
-
-// previous ends the name of the credential with the value before, while the grace of a rotation runs.
-const previous = ".previous"
 
 // Set are the values of a tool's secrets.
 type Set struct {
@@ -38,9 +31,9 @@ func Load(dir string, secrets []sidecar.Secret) (*Set, error) {
 	if len(secrets) == 0 {
 		return s, nil
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := credential.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("no credentials: $%s must name their folder: %w", Variable, err)
+		return nil, err
 	}
 	defer root.Close()
 	var errs []error
@@ -50,9 +43,12 @@ func Load(dir string, secrets []sidecar.Secret) (*Set, error) {
 	return s, errors.Join(errs...)
 }
 
-func (s *Set) load(root *os.Root, secret *sidecar.Secret) error {
+func (s *Set) load(root *credential.Folder, secret *sidecar.Secret) error {
 	name := secret.Name
-	value, err := read(root, name)
+	value, err := root.Read(name, maxValue)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("is missing: %w", fs.ErrNotExist)
+	}
 	if err == nil {
 		err = fit(secret, value)
 	}
@@ -60,8 +56,8 @@ func (s *Set) load(root *os.Root, secret *sidecar.Secret) error {
 		return fmt.Errorf("secret %s: %w; set it with: sudo fleet secret set %s", name, err, name)
 	}
 	s.values[name] = value
-	old, err := read(root, name+previous)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	old, err := root.Previous(name, maxValue)
+	if err != nil {
 		return fmt.Errorf("secret %s, the value before: %w", name, err)
 	}
 	if len(old) > 0 {
@@ -70,35 +66,9 @@ func (s *Set) load(root *os.Root, secret *sidecar.Secret) error {
 	return nil
 }
 
-func read(root *os.Root, name string) ([]byte, error) {
-	f, err := root.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("is missing: %w", fs.ErrNotExist)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("must be a file")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxValue+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
-	}
-	if len(b) > maxValue {
-		return nil, fmt.Errorf("must have at most %d bytes", maxValue)
-	}
-	return b, nil
-}
-
 // fit tells whether a value can stand where the secret's place is.
 func fit(secret *sidecar.Secret, value []byte) error {
-	text := trim(value)
+	text := value
 	if len(text) < scrub.MinValue {
 		return fmt.Errorf("must have at least %d bytes", scrub.MinValue)
 	}
@@ -111,13 +81,8 @@ func fit(secret *sidecar.Secret, value []byte) error {
 	return nil
 }
 
-// trim takes the end of the last line off, which editors and echo add.
-func trim(value []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r"))
-}
-
 // Text is the value of a secret without the end of its last line.
-func (s *Set) Text(name string) string { return string(trim(s.values[name])) }
+func (s *Set) Text(name string) string { return string(s.values[name]) }
 
 // Scrubber replaces the values, and those before them.
 func (s *Set) Scrubber() *scrub.Scrubber {

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fleet/cmd/fleet-sidecar/internal/credentials"
+	"fleet/cmd/internal/credential"
 	"fleet/schemas/sidecar"
 )
 
@@ -112,7 +112,7 @@ func environment(o *Options) []string {
 		env = append(env, name+"="+value)
 	}
 	if slices.ContainsFunc(o.Config.Tool.Secrets, func(s sidecar.Secret) bool { return s.File }) {
-		env = append(env, credentials.Variable+"="+o.Secrets.Dir)
+		env = append(env, credential.Variable+"="+o.Secrets.Dir)
 	}
 	for _, s := range o.Config.Tool.Secrets {
 		if s.Env != "" {
