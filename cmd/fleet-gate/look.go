@@ -25,10 +25,11 @@ func lookAround(args []string, stderr io.Writer) int { return runLook(args, os.S
 
 // runLook tells the watchdog, which is root, of the gates of agents, a line for each, in the words
 //
-//	KEY STATE ALLOWED DENIED WOULD TOTAL OPEN MODE POLICY BYPASS
+//	KEY STATE ALLOWED DENIED WOULD TOTAL OPEN MODE POLICY BYPASS MISPLACED LATELY
 //
 // STATE is active, mute, idle or silent; ALLOWED, DENIED and WOULD are of 24 hours, TOTAL are all denials; POLICY is the hash
-// of what is in force; BYPASS the seconds that one still lasts. What is not known is "-". Nothing else is ever printed,
+// of what is in force; BYPASS the seconds that one still lasts; MISPLACED are all requests with a placeholder where it does not
+// belong, LATELY those of 24 hours. What is not known is "-". Nothing else is ever printed,
 // whatever a gate says.
 func runLook(args []string, out, stderr io.Writer) int {
 	if len(args) < 2 {
@@ -75,8 +76,8 @@ func seenLine(key, state string, day, total egress.Tally, open int64, mode, dige
 		mode = ""
 	}
 	would := day.Reported + day.Bypassed
-	return fmt.Sprintf("%s %s %d %d %d %d %d %s %s %d", key, state, day.Allowed+would, day.Denied, would, total.Denied, open,
-		cmp.Or(mode, "-"), cmp.Or(digest, "-"), bypass)
+	return fmt.Sprintf("%s %s %d %d %d %d %d %s %s %d %d %d", key, state, day.Allowed+would, day.Denied, would, total.Denied, open,
+		cmp.Or(mode, "-"), cmp.Or(digest, "-"), bypass, total.Misplaced, day.Misplaced)
 }
 
 // kept reads the counts that a gate has left, as the data of another user.

@@ -25,8 +25,8 @@ func TestLook(t *testing.T) {
 		l, err := net.Listen("unix", sock)
 		check(t, err)
 		s := egress.Status{
-			Version: 1, Project: "demo", Agent: key, Mode: mode, Policy: hash, Open: 3, Day: egress.Tally{Allowed: 5, Denied: 2, Reported: 1},
-			Total: egress.Tally{Denied: 9}, Mute: key == "mute", Bypass: &egress.Bypass{Seconds: 12, Reason: "x", By: "y"},
+			Version: 1, Project: "demo", Agent: key, Mode: mode, Policy: hash, Open: 3, Day: egress.Tally{Allowed: 5, Denied: 2, Reported: 1, Misplaced: 3},
+			Total: egress.Tally{Denied: 9, Misplaced: 4}, Mute: key == "mute", Bypass: &egress.Bypass{Seconds: 12, Reason: "x", By: "y"},
 		}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(s) })}
 		go server.Serve(l)
@@ -41,7 +41,7 @@ func TestLook(t *testing.T) {
 	}
 	now := time.Now().UTC().Truncate(time.Hour)
 	counts, err := egress.Encode(&egress.Counts{
-		Version: 1, Since: now, Total: egress.Tally{Allowed: 7, Denied: 4}, Hours: []egress.Hour{{Start: now, Tally: egress.Tally{Allowed: 6, Denied: 1}}},
+		Version: 1, Since: now, Total: egress.Tally{Allowed: 7, Denied: 4, Misplaced: 2}, Hours: []egress.Hour{{Start: now, Tally: egress.Tally{Allowed: 6, Denied: 1}}},
 	})
 	check(t, err)
 	keep("b", counts)
@@ -52,9 +52,9 @@ func TestLook(t *testing.T) {
 	if code := runLook([]string{run, state, "a", "b", "bad", "link", "mute", "none", "odd"}, &out, &out); code != 0 {
 		t.Fatal(code)
 	}
-	want := "a active 6 2 1 9 3 enforce " + hash + " 12\nb idle 6 1 0 4 0 - - 0\nbad idle 0 0 0 0 0 - - 0\nlink idle 0 0 0 0 0 - - 0\n" +
-		"mute mute 6 2 1 9 3 enforce " + hash + " 12\n" +
-		"none idle 0 0 0 0 0 - - 0\nodd active 6 2 1 9 3 - " + hash + " 12\n"
+	want := "a active 6 2 1 9 3 enforce " + hash + " 12 4 3\nb idle 6 1 0 4 0 - - 0 2 0\nbad idle 0 0 0 0 0 - - 0 0 0\nlink idle 0 0 0 0 0 - - 0 0 0\n" +
+		"mute mute 6 2 1 9 3 enforce " + hash + " 12 4 3\n" +
+		"none idle 0 0 0 0 0 - - 0 0 0\nodd active 6 2 1 9 3 - " + hash + " 12 4 3\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}

@@ -30,9 +30,9 @@ func TestWatchdogGate(t *testing.T) {
 	hash := d.policy("{}")
 	beat := -100
 	for want, words := range map[status.Gate]string{
-		{State: "idle"}: "idle 5 1 0 1 0 - - 0",
-		{State: "active", Mode: "enforce", Open: 3}:   "active 5 1 0 1 3 enforce " + hash + " 0",
-		{State: "bypass", Mode: "report", Seconds: 9}: "active 5 1 0 1 0 report " + hash + " 9",
+		{State: "idle"}: "idle 5 1 0 1 0 - - 0 0 0",
+		{State: "active", Mode: "enforce", Open: 3}:   "active 5 1 0 1 3 enforce " + hash + " 0 0 0",
+		{State: "bypass", Mode: "report", Seconds: 9}: "active 5 1 0 1 0 report " + hash + " 9 0 0",
 	} {
 		d.look(words)
 		beat++
@@ -52,7 +52,7 @@ func TestWatchdogGate(t *testing.T) {
 		t.Errorf("%+v", lead)
 	}
 	os.Remove(d.at("/var/lib/fleet/demo/egress/cut/lead"))
-	d.look("silent 5 1 0 1 0 - - 0")
+	d.look("silent 5 1 0 1 0 - - 0 0 0")
 	d.beat(2)
 	d.run()
 	if lead := d.lead(); lead.Gate.State != "failed" || lead.Healthy || lead.Reason != "its gate does not answer" {
@@ -70,7 +70,7 @@ func TestWatchdogTellsOfMuteGates(t *testing.T) {
 		{"mute", "<3>fleet demo: ALERT: " + mute, "failed"},
 		{"active", "<3>fleet demo: RECOVERED: the journal takes the records of agent lead", "active"},
 	} {
-		d.look(c.way + " 5 1 0 1 0 enforce - 0")
+		d.look(c.way + " 5 1 0 1 0 enforce - 0 0 0")
 		d.beat(i + 1)
 		said, _ := d.run()
 		if !strings.Contains(said, c.says) {
@@ -115,7 +115,7 @@ func TestWatchdogMendsGates(t *testing.T) {
 
 	hash := d.policy("{}")
 	d.write("/fake/fleet-demo-lead-gate.socket", "active")
-	d.look("active 0 0 0 0 0 enforce " + strings.Repeat("a", 64) + " 0")
+	d.look("active 0 0 0 0 0 enforce " + strings.Repeat("a", 64) + " 0 0 0")
 	d.beat(6)
 	said, did = d.run()
 	d.expect("other policy", said, "has another policy than the generation: reloading it")
@@ -123,7 +123,7 @@ func TestWatchdogMendsGates(t *testing.T) {
 	if lead := d.lead(); !lead.Gate.Stale || lead.Healthy {
 		t.Errorf("%+v", lead)
 	}
-	d.look("active 0 0 0 0 0 enforce " + hash + " 0")
+	d.look("active 0 0 0 0 0 enforce " + hash + " 0 0 0")
 	d.beat(7)
 	said, did = d.run()
 	d.expect("the generation's", said+did)
@@ -144,7 +144,7 @@ func TestWatchdogTellsOfDenials(t *testing.T) {
 		{5, ""},
 		{60, "ALERT: agent lead was denied 55"},
 	} {
-		d.look(fmt.Sprintf("idle 0 0 0 %d 0 - - 0", c.total))
+		d.look(fmt.Sprintf("idle 0 0 0 %d 0 - - 0 0 0", c.total))
 		d.beat(i)
 		said, did := d.run()
 		if c.say == "" {
@@ -158,10 +158,44 @@ func TestWatchdogTellsOfDenials(t *testing.T) {
 	}
 }
 
+// F8: a placeholder where it does not belong is told at once, and each time again; also when the first look comes after it.
+func TestCATF8WatchdogTellsOfPlaceholders(t *testing.T) {
+	t.Parallel()
+	d := newDog(t)
+	const alert = "<3>fleet demo: ALERT: agent lead sent the placeholder of a secret where it does not belong, "
+	for i, c := range []struct{ words, say string }{
+		{"9 0", ""}, // all of it long ago
+		{"9 0", ""},
+		{"10 1", alert + "1 times since the last look"},
+		{"13 4", alert + "3 times since the last look"},
+		{"13 4", "<3>fleet demo: RECOVERED: agent lead sends no placeholder where it does not belong any more"},
+		{"13 0", ""},
+		{"2 2", alert + "2 times"}, // its counts were lost
+		{"3 3", alert + "1 times"},
+	} {
+		d.look("idle 0 0 0 0 0 - - 0 " + c.words)
+		d.beat(i)
+		said, did := d.run()
+		if c.say == "" {
+			d.expect(fmt.Sprint(i, c.words), said+did)
+		} else {
+			d.expect(fmt.Sprint(i, c.words), said, c.say)
+		}
+	}
+	if lead := d.lead(); lead.Healthy || !strings.HasPrefix(lead.Reason, "it sent the placeholder of a secret") {
+		t.Errorf("%+v", lead)
+	}
+	d = newDog(t)
+	d.look("idle 0 0 0 0 0 - - 0 7 2")
+	d.beat(1)
+	said, _ := d.run()
+	d.expect("first look", said, alert+"2 times")
+}
+
 // Whatever the program prints, words that are none change nothing.
 func TestWatchdogGateWords(t *testing.T) {
 	t.Parallel()
-	for _, words := range []string{"", "active", "idle a b c d e - - f", "idle 5 1 0 99999999999999 0 - - 0", "idle 5 1 0 -1 0 - - 0"} {
+	for _, words := range []string{"", "active", "idle a b c d e - - f", "idle 5 1 0 99999999999999 0 - - 0 0 0", "idle 5 1 0 1 0 - - 0 99999999999999 9", "idle 5 1 0 1 0 - - 0 x y", "idle 5 1 0 1 0 - - 0 9", "idle 5 1 0 -1 0 - - 0 0 0"} {
 		d := newDog(t)
 		d.look(words)
 		said, did := d.run()

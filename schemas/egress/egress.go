@@ -40,6 +40,9 @@ type Tally struct {
 	Denied   int64 `json:"denied"`
 	Reported int64 `json:"reported"` // allowed by mode report alone
 	Bypassed int64 `json:"bypassed"` // allowed by a bypass alone
+
+	Injected  int64 `json:"injected,omitempty"`  // secrets that were put into requests
+	Misplaced int64 `json:"misplaced,omitempty"` // requests with a placeholder where no secret is put in
 }
 
 // Add adds another one.
@@ -48,13 +51,15 @@ func (t *Tally) Add(o Tally) {
 	t.Denied += o.Denied
 	t.Reported += o.Reported
 	t.Bypassed += o.Bypassed
+	t.Injected += o.Injected
+	t.Misplaced += o.Misplaced
 }
 
 // maxTally bounds a number: what every reader of JSON has exactly, and no sum of hours runs over.
 const maxTally = 1 << 53
 
 func (t Tally) valid() bool {
-	all := []int64{t.Allowed, t.Denied, t.Reported, t.Bypassed}
+	all := []int64{t.Allowed, t.Denied, t.Reported, t.Bypassed, t.Injected, t.Misplaced}
 	return slices.Min(all) >= 0 && slices.Max(all) <= maxTally
 }
 

@@ -7,15 +7,15 @@ survey() {
 
 # words KEY: what was told of one.
 words() {
-	way=unknown allowed=0 denied=0 would=0 total=0 open=0 mode=- policy=- bypass=0
-	while read -r name a b c d e f g h i; do
+	way=unknown allowed=0 denied=0 would=0 total=0 open=0 mode=- policy=- bypass=0 misplaced=0 lately=0
+	while read -r name a b c d e f g h i j k; do
 		[ "$name" = "$1" ] || continue
-		way=$a allowed=$b denied=$c would=$d total=$e open=$f mode=${g:--} policy=${h:--} bypass=$i
+		way=$a allowed=$b denied=$c would=$d total=$e open=$f mode=${g:--} policy=${h:--} bypass=$i misplaced=$j lately=$k
 	done <<-END
 		$told
 	END
-	for value in "$allowed" "$denied" "$would" "$total" "$open" "$bypass"; do
-		digits "$value" || allowed=0 denied=0 would=0 total=0 open=0 bypass=0
+	for value in "$allowed" "$denied" "$would" "$total" "$open" "$bypass" "$misplaced" "$lately"; do
+		digits "$value" || allowed=0 denied=0 would=0 total=0 open=0 bypass=0 misplaced=0 lately=0
 	done
 }
 
@@ -77,6 +77,22 @@ burst() {
 	fi
 }
 
+# A placeholder where no secret is put in is told at once: somebody may try to use the secret elsewhere. The first look
+# after a boot, or after the counts were lost, tells of a day. The note's name is none that a stop of the agent removes.
+tripwire() {
+	stored "placeholders_$key" && before=$value
+	[ -f "$notes/placeholders_$key" ] && [ "$before" -le "$misplaced" ] || before=$((misplaced - lately))
+	store "placeholders_$key" "$misplaced"
+	new=$((misplaced - before))
+	if [ "$new" -gt 0 ]; then
+		say 3 "ALERT: agent $key sent the placeholder of a secret where it does not belong, $new times since the last look; sudo fleet egress log $key --denied shows where"
+		store "$key.placeholder.told" "$now"
+		why="it sent the placeholder of a secret where it does not belong, $new times since the last look"
+	else
+		good "$key.placeholder" "agent $key sends no placeholder where it does not belong any more"
+	fi
+}
+
 # The agent's way out: mends what can be mended, and adds it to status.json. A cut is a person's doing, and not healthy.
 door() {
 	door=idle why='' stale=false gate_json=''
@@ -85,6 +101,7 @@ door() {
 	current
 	recorded
 	burst
+	tripwire
 	if [ "$door" = failed ]; then
 		:
 	elif [ -e "$state/egress/cut/$key" ]; then

@@ -2,19 +2,21 @@ package tally
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	record "fleet/schemas/audit"
 	"fleet/schemas/egress"
+	"fleet/schemas/policy"
 )
 
 // keepHours is how many hours are kept: those of a day, and the one that has begun.
 const keepHours = 25
 
-// count adds one to the hour that has begun and to the total.
-func (t *Tally) count(verdict string) {
+// of is what a decision adds to the counts.
+func of(r *record.Record) egress.Tally {
 	var one egress.Tally
-	switch verdict {
+	switch r.Verdict {
 	case record.Allow:
 		one.Allowed = 1
 	case record.Deny:
@@ -24,8 +26,19 @@ func (t *Tally) count(verdict string) {
 	case record.Bypassed:
 		one.Bypassed = 1
 	}
-	t.counts.Total.Add(one)
-	t.hour().Add(one)
+	if r.Reason == policy.ReasonPlaceholder {
+		one.Misplaced = 1
+	}
+	if r.Verdict != record.Deny {
+		one.Injected = int64(len(strings.Fields(r.Secrets)))
+	}
+	return one
+}
+
+// count adds to the hour that has begun and to the total.
+func (t *Tally) count(some egress.Tally) {
+	t.counts.Total.Add(some)
+	t.hour().Add(some)
 }
 
 // hour returns the counts of the hour that has begun. The clock may have been set back or forth: hours stay in order,

@@ -36,6 +36,7 @@ func (t *Tally) Metrics(w io.Writer, g Gauges) error {
 	p := page{bufio.NewWriter(w), fmt.Sprintf(`project="%s",agent="%s"`, escape(g.Project), escape(g.Agent))}
 	t.mu.Lock()
 	decisions, rules, answers := maps.Clone(t.decisions), maps.Clone(t.rules), maps.Clone(t.answers)
+	secrets, misplaced := maps.Clone(t.secrets), t.counts.Total.Misplaced
 	dials, dialTime := t.dials, t.dialTime
 	t.mu.Unlock()
 
@@ -46,6 +47,8 @@ func (t *Tally) Metrics(w io.Writer, g Gauges) error {
 		p.value("decisions_total", decisions[d], "verdict", d.verdict, "reason", d.reason)
 	}
 	p.labelled("allowed_total", "Decisions that allowed, by rule; at most 100 rules by name.", "rule", rules)
+	p.labelled("secrets_total", "Secrets that were put into requests.", "secret", secrets)
+	p.one("misplaced_total", "counter", "Requests with a placeholder where no secret is put in, kept over restarts.", misplaced)
 	p.labelled("dns_answers_total", "Answers of the name service by code.", "code", answers)
 	p.one("self_total", "counter", "Questions for the gate's own names.", t.self.Load())
 	p.one("bytes_up_total", "counter", "Bytes from the agent, of what has ended.", t.up.Load())

@@ -3,6 +3,7 @@
 package tally
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Tally struct {
 	counts    egress.Counts
 	decisions map[decision]int64
 	rules     map[string]int64
+	secrets   map[string]int64
 	answers   map[string]int64
 	dials     [len(bounds) + 1]int64
 	dialTime  time.Duration
@@ -44,7 +46,7 @@ type Tally struct {
 func New(changed func()) *Tally {
 	t := &Tally{
 		now: time.Now, changed: changed,
-		decisions: map[decision]int64{}, rules: map[string]int64{}, answers: map[string]int64{},
+		decisions: map[decision]int64{}, rules: map[string]int64{}, secrets: map[string]int64{}, answers: map[string]int64{},
 	}
 	t.counts = egress.Counts{Version: egress.Version, Since: t.now().UTC().Truncate(time.Second), Hours: []egress.Hour{}}
 	return t
@@ -80,6 +82,13 @@ func (t *Tally) record(r record.Record) {
 	case r.Event == record.End:
 		t.up.Add(r.BytesUp)
 		t.down.Add(r.BytesDown)
+		if r.Result != policy.ReasonPlaceholder { // found in a body whose begin had gone
+			return
+		}
+		t.mu.Lock()
+		t.count(egress.Tally{Misplaced: 1})
+		t.mu.Unlock()
+		t.changed()
 		return
 	case r.Reason == policy.ReasonSelf:
 		t.self.Add(1)
@@ -90,7 +99,12 @@ func (t *Tally) record(r record.Record) {
 	if r.Verdict == record.Allow && r.Rule != "" {
 		bounded(t.rules, r.Rule, other, maxRules)
 	}
-	t.count(r.Verdict)
+	if r.Verdict != record.Deny {
+		for name := range strings.FieldsSeq(r.Secrets) {
+			bounded(t.secrets, name, other, policy.MaxSecrets)
+		}
+	}
+	t.count(of(&r))
 	t.mu.Unlock()
 	t.changed()
 }

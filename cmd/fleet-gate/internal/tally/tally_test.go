@@ -93,6 +93,32 @@ func TestH8Unrecorded(t *testing.T) {
 	}
 }
 
+// What goes in is counted by secret, a placeholder elsewhere once: in its decision, or in the end of a body.
+func TestSecrets(t *testing.T) {
+	now := time.Now()
+	c := at(&now)
+	log := c.Over(new(sink))
+	for _, r := range []record.Record{
+		{Event: record.Decision, Verdict: record.Allow, Reason: policy.ReasonAllowed, Secrets: "A B"},
+		{Event: record.End, Verdict: record.Allow, Reason: policy.ReasonAllowed, Secrets: "A B", Result: "closed"},
+		{Event: record.Decision, Verdict: record.Would, Reason: policy.ReasonHost, Secrets: "A"},
+		{Event: record.Decision, Verdict: record.Deny, Reason: policy.ReasonPlaceholder, Secrets: "A"},
+		{Event: record.End, Verdict: record.Allow, Reason: policy.ReasonAllowed, Secrets: "B", Result: policy.ReasonPlaceholder},
+	} {
+		log.Write(r)
+	}
+	want := egress.Tally{Allowed: 1, Denied: 1, Reported: 1, Injected: 3, Misplaced: 2}
+	if day, total := c.Counts(); day != want || total != want {
+		t.Errorf("got %+v, %+v", day, total)
+	}
+	text := metrics(t, c, Gauges{})
+	for _, want := range []string{`secrets_total{project="",agent="",secret="A"} 2`, `secret="B"} 1`, `misplaced_total{project="",agent=""} 2`} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
 func metrics(t testing.TB, c *Tally, g Gauges) string {
 	t.Helper()
 	var b strings.Builder
