@@ -112,5 +112,8 @@ func (b *Broker) Look(h policy.Held, req *head.Request, target string) (*Use, *j
 		}
 	}
 	u.here = l.here
+	for s := range h.Near().Each() {
+		u.near = append(u.near, s.Name)
+	}
 	return u, nil
 }

@@ -26,7 +26,8 @@ type Use struct {
 	broker  *Broker
 	quoting bool
 	here    []*policy.Secret // that go to the host and port
-	scrub   *scrub.Scrubber  // nil: no secret goes to the host
+	near    []string         // names of the secrets that go to the host
+	scrub   *scrub.Scrubber  // of them; nil: there is none
 	sign    *signing         // nil: it is not signed
 }
 
@@ -34,6 +35,16 @@ type signing struct {
 	scope  sigv4.Scope
 	secret *policy.Secret
 	hash   string // of the body; "" where it has to be read first
+}
+
+// Fits tells whether the answer is scrubbed of all secrets that go to the host under another decision.
+func (u *Use) Fits(d policy.Decision) bool {
+	for s := range d.Held.Near().Each() {
+		if u == nil || !slices.Contains(u.near, s.Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // Guards tells whether the request's body is looked at.

@@ -74,12 +74,22 @@ type Watch struct {
 	j   *Judge
 	qs  []policy.Request
 	cut func()
+
+	fits func(policy.Decision) bool // whether what is open can go on under a decision that allows it; nil: it can
 }
 
 // Watch keeps cut, to be called when one of qs is no longer allowed, until the Watch is done. It is false when one is
 // not allowed any more now: a policy may have been replaced since it was asked.
 func (j *Judge) Watch(cut func(), qs ...policy.Request) (*Watch, bool) {
-	w := &Watch{j: j, qs: qs, cut: cut}
+	return j.watch(&Watch{j: j, qs: qs, cut: cut})
+}
+
+// WatchIf is Watch for what goes on only where fits says so too.
+func (j *Judge) WatchIf(cut func(), fits func(policy.Decision) bool, q policy.Request) (*Watch, bool) {
+	return j.watch(&Watch{j: j, qs: []policy.Request{q}, cut: cut, fits: fits})
+}
+
+func (j *Judge) watch(w *Watch) (*Watch, bool) {
 	j.mu.Lock()
 	j.open[w] = struct{}{}
 	j.mu.Unlock()
@@ -101,7 +111,8 @@ func (w *Watch) Done() {
 func (w *Watch) allowed(m *policy.Matcher) bool {
 	for _, q := range w.qs {
 		// KindTLS is a connection that is not inspected: rules with methods or paths may have come.
-		if d := m.Decide(q); !d.Allow || q.Kind == policy.KindTLS && d.Inspect {
+		d := m.Decide(q)
+		if !d.Allow || q.Kind == policy.KindTLS && d.Inspect || w.fits != nil && !w.fits(d) {
 			return false
 		}
 	}

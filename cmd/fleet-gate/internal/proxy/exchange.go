@@ -49,7 +49,7 @@ func (x *exchange) run() bool {
 	x.body = x.a.content()
 	x.body.meter = x.meter
 	// A cut ends also an agent that does not read or write.
-	w, ok := x.s.p.Judge.Watch(x.cut, x.q)
+	w, ok := x.s.p.Judge.WatchIf(x.cut, x.use.Fits, x.q)
 	if !ok {
 		x.c.End(0, 0, "cut")
 		return x.refuse(errReplaced)

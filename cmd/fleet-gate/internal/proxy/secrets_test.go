@@ -526,6 +526,38 @@ func TestSecretCutsTunnels(t *testing.T) {
 	}
 }
 
+// An answer that goes on for long ends when a secret comes to its host, of which it would not be scrubbed.
+func TestSecretCutsAnswers(t *testing.T) {
+	g := secret(t)
+	old := g.policy.Secrets[0].Hosts
+	g.policy.Secrets[0].Hosts = []string{"old.test"}
+	g.policy.Allow[len(g.policy.Allow)-1].Paths = []string{"/*"} // new.test is read inside all the same
+	g.apply()
+	g.handler = func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "begin")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	for _, h2 := range []bool{false, true} {
+		resp, err := g.inside(h2).Get("https://" + g.at("new.test") + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.ReadFull(resp.Body, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		g.apply() // nothing changes for it
+		g.policy.Secrets[0].Hosts = old
+		g.apply()
+		if b, err := io.ReadAll(resp.Body); err == nil {
+			t.Errorf("the answer goes on: %q", b)
+		}
+		g.policy.Secrets[0].Hosts = []string{"old.test"}
+		g.apply()
+	}
+}
+
 // A body that is read whole to be signed is signed as it is, and goes out as it is.
 func TestSignedBody(t *testing.T) {
 	g := secret(t)
