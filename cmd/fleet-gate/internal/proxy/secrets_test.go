@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -11,6 +12,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -348,8 +351,12 @@ func TestEGRE20Scrubbed(t *testing.T) {
 		for name, reflect := range reflections {
 			for _, value := range []string{tokenValue, tokenOld} {
 				g.handler = func(w http.ResponseWriter, _ *http.Request) { reflect(w, value) }
-				got := do(t, w, bearer(t, "GET", w.url+"/x", tokenPH))
 				var all bytes.Buffer
+				hints := &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error { return http.Header(h).Write(&all) }}
+				got := do(t, w, bearer(t, "GET", w.url+"/x", tokenPH).WithContext(httptrace.WithClientTrace(context.Background(), hints)))
+				if name == "early hints" && all.Len() == 0 {
+					t.Error("no early hints")
+				}
 				got.Header.Write(&all)
 				got.Trailer.Write(&all)
 				all.WriteString(got.body)
