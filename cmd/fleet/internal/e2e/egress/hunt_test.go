@@ -131,7 +131,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 		}{
 			{"use", use},
 			{"list, check and status", func() {
-				a.Sh("fleet secret list --project demo; fleet status; fleet verify; fleet doctor || :")
+				a.Sh("fleet secret list --project demo; fleet status; fleet explain secrets; fleet doctor || :")
 			}},
 			{"a new value", func() {
 				values["API_KEY"] += "1"

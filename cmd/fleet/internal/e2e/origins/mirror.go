@@ -104,11 +104,5 @@ func credentials(r *http.Request) (out []string) {
 	return out
 }
 
-// mirrorFrames tells a WebSocket the credentials with which it was opened, whole and in pieces.
-func mirrorFrames(c *websocket.Conn) {
-	got := strings.Join(credentials(c.Request()), " ")
-	_, _ = io.WriteString(c, got)
-	for part := range slices.Chunk([]byte("once more: "+got), 5) {
-		_, _ = c.Write(part)
-	}
-}
+// mirrorFrames tells a WebSocket the credentials with which it was opened.
+func mirrorFrames(c *websocket.Conn) { _, _ = io.WriteString(c, strings.Join(credentials(c.Request()), " ")) }
