@@ -45,8 +45,11 @@ func (b *builder) assert(s Section, a *model.Agent, box box) {
 }
 
 func mode(a *model.Agent, box box) string {
-	if box.sudo {
+	switch {
+	case box.sudo:
 		return "sudo"
+	case box.tell:
+		return "sidecar"
 	}
 	return string(a.Isolation)
 }

@@ -6,14 +6,16 @@
 #
 #   assert MODE HOST OWN [WRITABLE...]
 #
-# MODE is namespace, user or sudo (user, and the agent may call sudo). HOST is the list that libexec/namespaces wrote.
+# MODE is namespace, user, sudo (user, and the agent may call sudo) or sidecar (namespace, and it speaks to systemd and to
+# its journal). HOST is the list that libexec/namespaces wrote.
 # OWN is the agent's own folder in /run, which has a file system of its own; WRITABLE are all other mounts that may be
 # written to, with white space as /proc/self/mountinfo writes it.
 set -eu
 export LC_ALL=C PATH=/usr/bin:/bin
 
-mode=$1 host=$2 folder=$3
+mode=$1 host=$2 folder=$3 speaks=
 shift 3
+[ "$mode" != sidecar ] || mode=namespace speaks=' /run/systemd/notify /run/systemd/journal '
 writable=" $folder $* "
 tab=$(printf '\t')
 bad=0
@@ -103,6 +105,7 @@ mounts() {
 sockets() {
 	for path in /run/dbus /run/systemd/notify /run/systemd/journal /run/systemd/resolve /run/systemd/userdb /run/nscd \
 		/run/user /run/docker.sock /run/containerd /run/podman; do
+		case $speaks in *" $path "*) continue ;; esac
 		[ ! -e "$path" ] || fail "$path must not be here"
 	done
 	[ "$mode" = sudo ] || [ ! -e /run/systemd/private ] || fail '/run/systemd/private must not be here'

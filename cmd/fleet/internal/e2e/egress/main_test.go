@@ -43,6 +43,10 @@ func tool(name string, args []string) error {
 		return get(args[0])
 	case "children":
 		return children(args)
+	case "tool":
+		return serveTool()
+	case "call":
+		return call(args)
 	case "scan":
 		return scan()
 	case "mirror":

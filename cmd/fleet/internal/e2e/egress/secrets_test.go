@@ -40,13 +40,15 @@ var values = map[string]string{
 	"NPM_TOKEN":         "npm_" + rand.Text() + rand.Text()[:10],
 	"ANTHROPIC_API_KEY": "sk-ant-api03-" + rand.Text() + rand.Text() + rand.Text(),
 	"OPEN":              rand.Text(),
+	"HELD":              rand.Text(),
+	"OWN":               rand.Text(),
 }
 
 // withSecrets makes a machine whose agents have secrets.
 func withSecrets(t testing.TB, o machine.Options) *lab {
 	l := begin(t, o)
 	l.net.Public("key.test", "token.test", "s3.test")
-	b := l.Build(spec(secretsText))
+	b := l.Build(spec(secretsText, sidecarText))
 	for name, value := range values {
 		l.seal(name, value)
 	}
