@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -12,10 +13,14 @@ import (
 )
 
 // bench has a host that answers /v1/x shortly and /v1/large with what a benchmark asks for.
-func bench(b *testing.B, inside bool) *inspected {
+func bench(b *testing.B, c course) *inspected {
 	b.Helper()
-	g := inspect(b)
-	buf := make([]byte, 64<<10)
+	make := inspect
+	if c.secret {
+		make = secret
+	}
+	g := make(b)
+	buf := bytes.Repeat([]byte(`{"id": 42, "name": "a name", "text": "The quick brown fox jumps over the lazy dog"},`+"\n"), 800)[:64<<10]
 	g.handler = func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/x" {
 			io.WriteString(w, "ok")
@@ -26,7 +31,7 @@ func bench(b *testing.B, inside bool) *inspected {
 			w.Write(buf)
 		}
 	}
-	if !inside {
+	if !c.inside {
 		for i := range g.policy.Allow {
 			g.policy.Allow[i].Paths = nil
 		}
@@ -39,7 +44,14 @@ func bench(b *testing.B, inside bool) *inspected {
 
 const large = 64 << 20
 
-// way of a benchmark: straight to the host, through a tunnel, inspected.
+// course is the way of a benchmark: straight to the host, through a tunnel, inspected, with a secret put in and looked for
+// in the answer.
+type course struct{ direct, inside, secret bool }
+
+var courses = map[string]course{
+	"direct": {direct: true}, "tunnel": {}, "inspected": {inside: true}, "secret": {inside: true, secret: true},
+}
+
 func (g *inspected) connect(b *testing.B, direct bool) *tls.Conn {
 	b.Helper()
 	if !direct {
@@ -56,7 +68,7 @@ func (g *inspected) connect(b *testing.B, direct bool) *tls.Conn {
 }
 
 func request1(b *testing.B, c io.Writer, r *bufio.Reader, path string) {
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: old.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", path)
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: old.test\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer "+tokenPH+"\r\n\r\n", path)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -70,9 +82,9 @@ func request1(b *testing.B, c io.Writer, r *bufio.Reader, path string) {
 // BenchmarkInside sends one request after the other over a kept connection; client and host are counted too, alone in
 // "direct".
 func BenchmarkInside(b *testing.B) {
-	for name, c := range map[string]struct{ direct, inside bool }{"direct": {true, false}, "tunnel": {false, false}, "inspected": {false, true}} {
+	for name, c := range courses {
 		b.Run(name, func(b *testing.B) {
-			g := bench(b, c.inside)
+			g := bench(b, c)
 			conn := g.connect(b, c.direct)
 			r := bufio.NewReader(conn)
 			request1(b, conn, r, "/v1/x")
@@ -86,9 +98,9 @@ func BenchmarkInside(b *testing.B) {
 
 // BenchmarkInsideLarge takes in one large answer after the other.
 func BenchmarkInsideLarge(b *testing.B) {
-	for name, c := range map[string]struct{ direct, inside bool }{"direct": {true, false}, "tunnel": {false, false}, "inspected": {false, true}} {
+	for name, c := range courses {
 		b.Run(name, func(b *testing.B) {
-			g := bench(b, c.inside)
+			g := bench(b, c)
 			conn := g.connect(b, c.direct)
 			r := bufio.NewReaderSize(conn, 64<<10)
 			b.SetBytes(large)
