@@ -46,6 +46,9 @@ type SecretSet struct {
 // Empty tells whether there is none.
 func (s SecretSet) Empty() bool { return s.marks == marks{} }
 
+// Has tells whether the policy's secret of a number is one of them.
+func (s SecretSet) Has(i int) bool { return s.marks.has(i) }
+
 // Each goes over the secrets in the policy's order. They belong to the Matcher.
 func (s SecretSet) Each() iter.Seq[*Secret] {
 	return func(yield func(*Secret) bool) {

@@ -7,6 +7,7 @@
 package broker
 
 import (
+	"net/textproto"
 	"sync"
 
 	"fleet/cmd/fleet-gate/internal/find"
@@ -31,16 +32,28 @@ func New(v *vault.Vault) *Broker { return &Broker{vault: v} }
 // kit is what is made once for a policy.
 type kit struct {
 	of      policy.SecretSet
-	list    []*policy.Secret
-	guard   *find.Set // placeholders, in the order of list
+	list    []*item   // in the policy's order
+	guard   *find.Set // placeholders, in the same order
 	missing string    // name of a secret that has no value
 
-	mu     sync.Mutex
-	scrubs map[policy.SecretSet]*scrub.Scrubber
+	mu    sync.Mutex
+	hosts map[policy.SecretSet]*host
 }
 
-// maxScrubs bounds the different sets of secrets for which a scrubber is kept.
-const maxScrubs = 100
+// item is a secret and what is made of it once.
+type item struct {
+	*policy.Secret
+	field string // canonical; "" where it has none
+}
+
+// host is what is made once for hosts to which the same secrets go.
+type host struct {
+	names []string
+	scrub *scrub.Scrubber // nil: none
+}
+
+// maxHosts bounds the different sets of secrets for which a scrubber is kept.
+const maxHosts = 100
 
 func (b *Broker) tools(h policy.Held) *kit {
 	of := h.All()
@@ -49,10 +62,14 @@ func (b *Broker) tools(h policy.Held) *kit {
 	if b.kit != nil && b.kit.of == of {
 		return b.kit
 	}
-	k := &kit{of: of, scrubs: map[policy.SecretSet]*scrub.Scrubber{}}
+	k := &kit{of: of, hosts: map[policy.SecretSet]*host{}}
 	var texts [][]byte
 	for s := range of.Each() {
-		k.list, texts = append(k.list, s), append(texts, []byte(s.Placeholder))
+		i := &item{Secret: s}
+		if s.Header != "" {
+			i.field = textproto.CanonicalMIMEHeaderKey(s.Header)
+		}
+		k.list, texts = append(k.list, i), append(texts, []byte(s.Placeholder))
 		if b.vault == nil || len(b.vault.Now(s.Name).Bytes()) == 0 {
 			k.missing = s.Name
 		}
@@ -62,30 +79,35 @@ func (b *Broker) tools(h policy.Held) *kit {
 	return k
 }
 
-// scrubber is that for the answers of a host to which these secrets go.
-func (b *Broker) scrubber(k *kit, near policy.SecretSet) *scrub.Scrubber {
+// nowhere is a host to which no secret goes.
+var nowhere = new(host)
+
+// host is that for one to which these secrets go.
+func (b *Broker) host(k *kit, near policy.SecretSet) *host {
 	if near.Empty() {
-		return nil
+		return nowhere
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s := k.scrubs[near]; s != nil {
-		return s
+	if h := k.hosts[near]; h != nil {
+		return h
 	}
+	h := new(host)
 	var list []scrub.Secret
 	for s := range near.Each() {
+		h.names = append(h.names, s.Name)
 		for _, v := range []vault.Value{b.vault.Now(s.Name), b.vault.Before(s.Name)} {
 			if len(v.Bytes()) > 0 {
 				list = append(list, scrub.Secret{Value: v.Bytes(), Placeholder: s.Placeholder})
 			}
 		}
 	}
-	if len(k.scrubs) >= maxScrubs {
-		clear(k.scrubs)
+	if len(k.hosts) >= maxHosts {
+		clear(k.hosts)
 	}
-	s := scrub.New(list)
-	k.scrubs[near] = s
-	return s
+	h.scrub = scrub.New(list)
+	k.hosts[near] = h
+	return h
 }
 
 // Look puts secrets into the head of a request that the policy allows, and takes the agent's own credentials out where a
@@ -98,22 +120,26 @@ func (b *Broker) Look(h policy.Held, req *head.Request, target string) (*Use, *j
 			Text: "the gate has no value for the secret " + k.missing + "; the operator sets it with fleet secret set",
 		}
 	}
-	u := &Use{Target: target, kit: k, broker: b, quoting: h.Quoting(), scrub: b.scrubber(k, h.Near())}
+	u := &Use{Target: target, kit: k, broker: b, quoting: h.Quoting(), host: b.host(k, h.Near())}
 	l := look{u: u, kit: k}
-	for s := range h.May().Each() {
-		l.may = append(l.may, s)
-	}
-	for s := range h.Here().Each() {
-		l.here = append(l.here, s)
-	}
-	for _, step := range []func(*head.Request) *judge.Refusal{l.target, l.signature, l.fields} {
-		if r := step(req); r != nil {
-			return nil, r
+	for i, s := range k.list {
+		if h.Here().Has(i) {
+			l.here = append(l.here, s)
+		}
+		if h.May().Has(i) {
+			l.may = append(l.may, s)
 		}
 	}
 	u.here = l.here
-	for s := range h.Near().Each() {
-		u.near = append(u.near, s.Name)
+	r := l.target()
+	if r == nil {
+		r = l.signature(req.Header)
+	}
+	if r == nil {
+		r = l.fields(req.Header)
+	}
+	if r != nil {
+		return nil, r
 	}
 	return u, nil
 }

@@ -2,15 +2,12 @@ package broker
 
 import (
 	"encoding/base64"
-	"maps"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
 
 	"fleet/cmd/fleet-gate/internal/find"
-	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
 	"fleet/cmd/fleet-gate/internal/sigv4"
 	"fleet/schemas/policy"
@@ -31,8 +28,8 @@ var ownFields = []string{
 type look struct {
 	u    *Use
 	kit  *kit
-	may  []*policy.Secret // that this request may have
-	here []*policy.Secret // that go to its host and port
+	may  []*item // that this request may have
+	here []*item // that go to its host and port
 }
 
 // misplaced refuses a placeholder.
@@ -46,7 +43,7 @@ func (k *kit) misplaced(which int, where string) *judge.Refusal {
 }
 
 // put notes that a secret goes out, and returns its value.
-func (l *look) put(s *policy.Secret) string {
+func (l *look) put(s *item) string {
 	l.u.Names = append(l.u.Names, s.Name)
 	return string(l.u.broker.vault.Now(s.Name).Bytes())
 }
@@ -85,7 +82,7 @@ func unescape(s string) string {
 }
 
 // target looks at path and query.
-func (l *look) target(*head.Request) *judge.Refusal {
+func (l *look) target() *judge.Refusal {
 	path, query, asked := strings.Cut(l.u.Target, "?")
 	if which := l.kit.in(path); which != find.None {
 		return l.kit.misplaced(which, "the path")
@@ -94,7 +91,7 @@ func (l *look) target(*head.Request) *judge.Refusal {
 		return nil
 	}
 	parts := strings.Split(query, "&")
-	kept := parts[:0]
+	kept := make([]string, 0, len(parts))
 	for _, part := range parts {
 		part, keep, r := l.parameter(part)
 		if r != nil {
@@ -104,9 +101,12 @@ func (l *look) target(*head.Request) *judge.Refusal {
 			kept = append(kept, part)
 		}
 	}
-	l.u.Target = path
-	if len(kept) > 0 || query == "" {
-		l.u.Target += "?" + strings.Join(kept, "&")
+	switch {
+	case slices.Equal(kept, parts):
+	case len(kept) == 0:
+		l.u.Target = path
+	default:
+		l.u.Target = path + "?" + strings.Join(kept, "&")
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (l *look) parameter(part string) (out string, keep bool, r *judge.Refusal) 
 // presigned are the parameters of a request that is signed by its query, by either version.
 var presigned = []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "AWSAccessKeyId"}
 
-func (l *look) many(s *policy.Secret) *judge.Refusal {
+func (l *look) many(s *item) *judge.Refusal {
 	return &judge.Refusal{
 		Reason: policy.ReasonPlaceholder, Secret: s.Name,
 		Text: "a request may have four placeholders at most, and one in each field. The operator is told of this request, which was not sent",
@@ -153,19 +153,25 @@ func (l *look) many(s *policy.Secret) *judge.Refusal {
 }
 
 // fields looks at all of them, in a fixed order, so that the same request has the same answer.
-func (l *look) fields(req *head.Request) *judge.Refusal {
-	for _, name := range slices.Sorted(maps.Keys(req.Header)) {
+func (l *look) fields(h http.Header) *judge.Refusal {
+	var room [32]string // for most heads
+	names := room[:0]
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		if which := l.kit.inName(name); which != find.None {
 			return l.kit.misplaced(which, "the name of a field")
 		}
-		kept, r := l.values(name, req.Header[name])
-		if r != nil {
+		kept, r := l.values(name, h[name])
+		switch {
+		case r != nil:
 			return r
-		}
-		if len(kept) == 0 {
-			delete(req.Header, name)
-		} else {
-			req.Header[name] = kept
+		case len(kept) == 0:
+			delete(h, name)
+		case len(kept) != len(h[name]) || &kept[0] != &h[name][0]:
+			h[name] = kept
 		}
 	}
 	return nil
@@ -176,18 +182,22 @@ func (k *kit) inName(name string) int {
 	if len(name) < policy.MinPlaceholder {
 		return find.None
 	}
-	return slices.IndexFunc(k.list, func(s *policy.Secret) bool {
+	return slices.IndexFunc(k.list, func(s *item) bool {
 		return strings.Contains(strings.ToLower(name), strings.ToLower(s.Placeholder))
 	})
 }
 
 // values returns what is passed on of a field's.
 func (l *look) values(name string, values []string) (kept []string, r *judge.Refusal) {
+	own := l.isOwn(name)
+	if !own && !slices.ContainsFunc(values, func(v string) bool { return l.kit.inField(name, v) != find.None }) {
+		return values, nil
+	}
 	put := false
 	for _, value := range values {
 		which := l.kit.inField(name, value)
 		if which == find.None {
-			if l.isOwn(name) {
+			if own {
 				l.drop(name)
 			} else {
 				kept = append(kept, value)
@@ -225,16 +235,15 @@ func (k *kit) inField(name, value string) int {
 }
 
 func (l *look) isOwn(name string) bool {
-	return len(l.here) > 0 && slices.Contains(ownFields, name) || slices.ContainsFunc(l.here, func(s *policy.Secret) bool {
-		return s.Header != "" && textproto.CanonicalMIMEHeaderKey(s.Header) == name
-	})
+	return len(l.here) > 0 && slices.Contains(ownFields, name) ||
+		slices.ContainsFunc(l.here, func(s *item) bool { return s.field == name })
 }
 
 // place returns the secret whose placeholder is a value of a field, at one of its places and nothing more, and what makes
 // the field's value of the secret's.
-func (l *look) place(name, value string) (*policy.Secret, func(string) string) {
+func (l *look) place(name, value string) (*item, func(string) string) {
 	for _, s := range l.may {
-		if s.Header != "" && textproto.CanonicalMIMEHeaderKey(s.Header) == name && value == s.Placeholder {
+		if s.field == name && value == s.Placeholder {
 			return s, func(v string) string { return v }
 		}
 		if name != authorization {
@@ -257,8 +266,8 @@ func (l *look) place(name, value string) (*policy.Secret, func(string) string) {
 }
 
 // signature finds a request that is to be signed anew, and takes the agent's signature away.
-func (l *look) signature(req *head.Request) *judge.Refusal {
-	values := req.Header[authorization]
+func (l *look) signature(h http.Header) *judge.Refusal {
+	values := h[authorization]
 	if len(values) != 1 || !strings.HasPrefix(values[0], "AWS4-") {
 		return nil
 	}
@@ -269,14 +278,14 @@ func (l *look) signature(req *head.Request) *judge.Refusal {
 		case err != nil:
 			return unsigned(s, err.Error())
 		case scope.Key == s.SigV4 && slices.Contains(l.may, s):
-			delete(req.Header, authorization)
-			return l.sign(s, scope, req.Header)
+			delete(h, authorization)
+			return l.sign(s, scope, h)
 		}
 	}
 	return nil
 }
 
-func (l *look) sign(s *policy.Secret, scope sigv4.Scope, h http.Header) *judge.Refusal {
+func (l *look) sign(s *item, scope sigv4.Scope, h http.Header) *judge.Refusal {
 	dates, hashes := h[sigv4.DateField], h[sigv4.HashField]
 	switch {
 	case len(dates) != 1 || !scope.IsDate(dates[0]):
@@ -294,6 +303,6 @@ func (l *look) sign(s *policy.Secret, scope sigv4.Scope, h http.Header) *judge.R
 }
 
 // unsigned refuses a request that cannot be signed.
-func unsigned(s *policy.Secret, why string) *judge.Refusal {
+func unsigned(s *item, why string) *judge.Refusal {
 	return &judge.Refusal{Reason: judge.NotSigned, Secret: s.Name, Text: "the gate cannot sign this request with the secret " + s.Name + ": " + why}
 }

@@ -8,7 +8,6 @@ import (
 	"fleet/cmd/fleet-gate/internal/find"
 	"fleet/cmd/fleet-gate/internal/head"
 	"fleet/cmd/fleet-gate/internal/judge"
-	"fleet/cmd/fleet-gate/internal/scrub"
 	"fleet/cmd/fleet-gate/internal/sigv4"
 	"fleet/schemas/policy"
 )
@@ -25,22 +24,21 @@ type Use struct {
 	kit     *kit
 	broker  *Broker
 	quoting bool
-	here    []*policy.Secret // that go to the host and port
-	near    []string         // names of the secrets that go to the host
-	scrub   *scrub.Scrubber  // of them; nil: there is none
-	sign    *signing         // nil: it is not signed
+	here    []*item // that go to the host and port
+	host    *host
+	sign    *signing // nil: it is not signed
 }
 
 type signing struct {
 	scope  sigv4.Scope
-	secret *policy.Secret
+	secret *item
 	hash   string // of the body; "" where it has to be read first
 }
 
 // Fits tells whether the answer is scrubbed of all secrets that go to the host under another decision.
 func (u *Use) Fits(d policy.Decision) bool {
 	for s := range d.Held.Near().Each() {
-		if u == nil || !slices.Contains(u.near, s.Name) {
+		if u == nil || !slices.Contains(u.host.names, s.Name) {
 			return false
 		}
 	}
@@ -65,7 +63,7 @@ func (u *Use) Trailer(h http.Header) *judge.Refusal {
 		return nil
 	}
 	l := look{u: u, kit: u.kit, here: u.here}
-	return l.fields(&head.Request{Header: h})
+	return l.fields(h)
 }
 
 // Hashes tells whether the body has to be read before it is signed; Hashed gives it.
@@ -79,13 +77,16 @@ func (u *Use) TooLong() *judge.Refusal {
 	return unsigned(u.sign.secret, "its body has more than 16 MiB and no "+sigv4.HashField)
 }
 
+// identity is shared by all requests; nobody changes it.
+var identity = []string{"identity"}
+
 // Ask changes the fields that go out so that the answer can be read, and signs them. It comes last.
 func (u *Use) Ask(out *http.Request) {
 	if u == nil {
 		return
 	}
-	if u.scrub != nil {
-		out.Header["Accept-Encoding"] = []string{"identity"}
+	if u.host.scrub != nil {
+		out.Header["Accept-Encoding"] = identity
 		for _, name := range []string{"Sec-Websocket-Extensions", "Grpc-Accept-Encoding", "Connect-Accept-Encoding"} {
 			delete(out.Header, name) // ask for compression
 		}
@@ -100,7 +101,7 @@ func (u *Use) Ask(out *http.Request) {
 // Answer takes the secrets out of the head of an answer and has its body read without them. What cannot be read is
 // refused.
 func (u *Use) Answer(resp *http.Response) *judge.Refusal {
-	if u == nil || u.scrub == nil {
+	if u == nil || u.host.scrub == nil {
 		return nil
 	}
 	upgraded := resp.StatusCode == http.StatusSwitchingProtocols
@@ -113,7 +114,7 @@ func (u *Use) Answer(resp *http.Response) *judge.Refusal {
 	u.Header(resp.Header)
 	u.Header(resp.Trailer)
 	if !upgraded {
-		resp.Body = &clean{u.scrub.Reader(resp.Body), resp.Body}
+		resp.Body = &clean{u.host.scrub.Reader(resp.Body), resp.Body}
 	}
 	return nil
 }
@@ -139,15 +140,15 @@ func (c *clean) Read(p []byte) (int, error) { return c.r.Some(p) }
 
 // Header takes the secrets out of the fields of an answer.
 func (u *Use) Header(h http.Header) {
-	if u != nil && u.scrub != nil {
-		u.scrub.Header(h)
+	if u != nil && u.host.scrub != nil {
+		u.host.scrub.Header(h)
 	}
 }
 
 // Reader passes on what a host says after an upgrade, without secrets.
 func (u *Use) Reader(r io.Reader) io.Reader {
-	if u == nil || u.scrub == nil {
+	if u == nil || u.host.scrub == nil {
 		return r
 	}
-	return u.scrub.Reader(r)
+	return u.host.scrub.Reader(r)
 }

@@ -8,6 +8,7 @@ package find
 import (
 	"bytes"
 	"encoding/binary"
+	"unsafe"
 )
 
 const (
@@ -154,5 +155,5 @@ func (s *Set) InString(t string) int {
 	if s.Empty() || len(t) < s.window {
 		return None
 	}
-	return s.In([]byte(t))
+	return s.In(unsafe.Slice(unsafe.StringData(t), len(t))) // read alone; a copy would cost more than the search
 }
