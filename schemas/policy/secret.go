@@ -68,12 +68,24 @@ func few(list []string) string {
 	return strings.Join(list, ", ")
 }
 
+// word is a text of some signs with so many bytes. A gate is started often, and to compile an expression that counts them
+// takes longer than all else that this package prepares.
+type word struct {
+	signs    *regexp.Regexp
+	min, max int
+}
+
+// MatchString tells whether s is one.
+func (w word) MatchString(s string) bool {
+	return len(s) >= w.min && len(s) <= w.max && w.signs.MatchString(s)
+}
+
 var (
-	secretName  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
-	placeholder = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-	fieldName   = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z-]{1,64}$`)
-	parameter   = regexp.MustCompile(`^[A-Za-z0-9_.~-]{1,64}$`)
-	accessKeyID = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
+	secretName  = word{regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`), 1, 64}
+	placeholder = word{regexp.MustCompile(`^[A-Za-z0-9_.-]+$`), MinPlaceholder, MaxPlaceholder}
+	fieldName   = word{regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z-]+$`), 1, 64}
+	parameter   = word{regexp.MustCompile(`^[A-Za-z0-9_.~-]+$`), 1, 64}
+	accessKeyID = word{regexp.MustCompile(`^[A-Z0-9]+$`), 16, 128}
 )
 
 // ownFields are of the connection or of the message's form, so that a value there would change what the request is, or
@@ -112,8 +124,7 @@ func (c *checker) secrets(p *Policy) {
 func (c *checker) secret(at string, s *Secret) {
 	c.must(secretName.MatchString(s.Name), at+".name",
 		"%q must be 1 to 64 upper-case letters, digits and underscores that begin with a letter", s.Name)
-	n := len(s.Placeholder)
-	c.must(n >= MinPlaceholder && n <= MaxPlaceholder && placeholder.MatchString(s.Placeholder), at+".placeholder",
+	c.must(placeholder.MatchString(s.Placeholder), at+".placeholder",
 		"must be %d to %d letters, digits, dashes, dots and underscores", MinPlaceholder, MaxPlaceholder)
 	c.requests(at, s.Ports, s.Methods, s.Paths)
 	c.must(!slices.Contains(s.Methods, "OPTIONS"), at+".methods", "must not have OPTIONS: no credential goes with it")

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -41,12 +40,16 @@ type Scope struct {
 var ErrForm = errors.New("the field Authorization must be " + Algorithm + " Credential=KEY/DATE/REGION/SERVICE/aws4_request, " +
 	"SignedHeaders=FIELDS, Signature=HEX")
 
-var (
-	credential = regexp.MustCompile(`^([A-Z0-9]{16,128})/([0-9]{8})/([A-Za-z0-9_-]{1,64})/([A-Za-z0-9_.-]{1,64})/aws4_request$`)
-	fieldNames = regexp.MustCompile(`^[a-z0-9_-]+(;[a-z0-9_-]+)*$`)
-	stamp      = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
-	hash       = regexp.MustCompile(`^[0-9a-f]{64}$`)
+const (
+	digits = "0123456789"
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
+
+// of tells whether a text has so many bytes, all of them of some signs.
+func of(s string, least, most int, signs string) bool {
+	return len(s) >= least && len(s) <= most && strings.Trim(s, signs) == ""
+}
 
 // Parse reads an Authorization. The error is ErrForm.
 func Parse(authorization string) (Scope, error) {
@@ -56,19 +59,26 @@ func Parse(authorization string) (Scope, error) {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		parts[name] = value
 	}
-	m := credential.FindStringSubmatch(parts["Credential"])
-	if !ok || m == nil || len(parts) != 3 || !fieldNames.MatchString(parts["SignedHeaders"]) || parts["Signature"] == "" {
+	c, fields := strings.Split(parts["Credential"], "/"), strings.Split(parts["SignedHeaders"], ";")
+	if !ok || len(parts) != 3 || parts["Signature"] == "" || len(c) != 5 || c[4] != "aws4_request" ||
+		!of(c[0], 16, 128, upper+digits) || !of(c[1], 8, 8, digits) || !of(c[2], 1, 64, upper+lower+digits+"_-") ||
+		!of(c[3], 1, 64, upper+lower+digits+"_-.") ||
+		slices.ContainsFunc(fields, func(f string) bool { return !of(f, 1, 64, lower+digits+"_-") }) {
 		return Scope{}, ErrForm
 	}
-	return Scope{m[1], m[2], m[3], m[4], strings.Split(parts["SignedHeaders"], ";")}, nil
+	return Scope{c[0], c[1], c[2], c[3], fields}, nil
 }
 
 // IsDate tells whether a value of DateField is one of the scope's day.
-func (s Scope) IsDate(value string) bool { return stamp.MatchString(value) && value[:8] == s.Date }
+func (s Scope) IsDate(value string) bool {
+	time, day := strings.CutPrefix(value, s.Date+"T")
+	time, utc := strings.CutSuffix(time, "Z")
+	return day && utc && of(time, 6, 6, digits)
+}
 
 // IsHash tells whether a value of HashField can be signed as it is.
 func IsHash(value string) bool {
-	return hash.MatchString(value) || value == Unsigned || value == UnsignedStreaming
+	return of(value, 64, 64, digits+"abcdef") || value == Unsigned || value == UnsignedStreaming
 }
 
 // HashOf is the value of HashField for a body.
@@ -201,7 +211,7 @@ func decode(s string, plus bool) string {
 
 // encode percent-encodes all but RFC 3986's unreserved signs and those of keep.
 func encode(s, keep string) string {
-	const digits = "0123456789ABCDEF"
+	const hexDigits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
@@ -209,7 +219,7 @@ func encode(s, keep string) string {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-._~"+keep, c) >= 0:
 			b.WriteByte(c)
 		default:
-			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
 		}
 	}
 	return b.String()
