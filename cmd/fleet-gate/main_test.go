@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fleet/schemas/policy"
 )
 
@@ -30,9 +32,17 @@ func TestMain(m *testing.M) {
 			syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n})
 		}
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+		go lookable()
 		main()
 	}
 	os.Exit(m.Run())
+}
+
+// lookable lets tests that are not root count the gate's descriptors, whatever it does against that.
+func lookable() {
+	for ; ; time.Sleep(10 * time.Millisecond) {
+		unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
 }
 
 // host plays systemd: it holds the sockets and starts gates with them.
