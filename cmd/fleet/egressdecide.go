@@ -221,7 +221,7 @@ func (f decideFlags) decideRequest(key string, m *policy.Matcher, d policy.Decis
 }
 
 func newVerdict(key string, d policy.Decision, q policy.Request, note string) verdict {
-	v := verdict{Agent: key, Verdict: audit.Deny, Rule: d.Rule, Reason: d.Reason, Help: d.Help(q) + note}
+	v := verdict{Agent: key, Verdict: audit.Deny, Rule: d.Rule, Reason: d.Reason, Help: d.Help(q) + note + secretsOf(d, q)}
 	switch {
 	case d.Reported:
 		v.Verdict = audit.Would
@@ -229,6 +229,22 @@ func newVerdict(key string, d policy.Decision, q policy.Request, note string) ve
 		v.Verdict = audit.Allow
 	}
 	return v
+}
+
+// secretsOf names the secrets that may be put into a request, or that go to the host of a connection.
+func secretsOf(d policy.Decision, q policy.Request) string {
+	of, text := d.Held.Here(), "; secrets that go there: "
+	if q.Kind == policy.KindHTTPS {
+		of, text = d.Held.May(), "; secrets that it may have: "
+	}
+	var names []string
+	for s := range of.Each() {
+		names = append(names, s.Name)
+	}
+	if !d.Allow || len(names) == 0 {
+		return ""
+	}
+	return text + strings.Join(names, ", ")
 }
 
 func verdictText(all []verdict, width int, color bool) string {

@@ -60,6 +60,8 @@ func (d Decision) why(q Request) string {
 		return "is refused: its address is a private one; where that is meant, the operator sets private true" + apply
 	case ReasonCut:
 		return fmt.Sprintf("is refused: the operator has cut this agent off; fleet egress restore %s opens it again", d.Agent)
+	case ReasonPlaceholder:
+		return "is refused: the placeholder of a secret stands where no secret is put in; fleet egress log shows which"
 	case ReasonSelf:
 		return "is the gate's own name: it has nothing but http://" + SelfName + "/"
 	case ReasonForbidden:

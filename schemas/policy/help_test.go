@@ -32,7 +32,7 @@ func TestHelp(t *testing.T) {
 		policy.ReasonDenied: "by deny[0]", policy.ReasonLongName: "63 characters", policy.ReasonUnreadable: "is raw",
 		policy.ReasonBadRequest: "cannot be", policy.ReasonBadHost: "DNS name", policy.ReasonBadPort: "65535",
 		policy.ReasonBadMethod: "upper case", policy.ReasonBadPath: "dot segments", policy.ReasonPrivate: "private true",
-		policy.ReasonForbidden: "no agent",
+		policy.ReasonForbidden: "no agent", policy.ReasonPlaceholder: "placeholder",
 	} {
 		q := policy.Request{Kind: policy.KindHTTPS, Host: "a.test", Port: 443, Method: "GET", Path: "/a"}
 		h := policy.Decision{Reason: reason, Rule: "deny[0]"}.Help(q)

@@ -3,7 +3,7 @@
 // A placeholder is replaced where it stands at a place of a secret that the request may have, and there exactly. In any
 // other place of a head or a body it is a sign that somebody tries to use the secret elsewhere, and the request is
 // refused. A placeholder is no secret: one that an agent has written in yet another way (compressed, in hex) goes out
-// unseen, and no harm is done, since nobody replaces it.
+// unseen, and so does one inside TLS that no rule and no secret has looked into; no harm is done, since nobody replaces it.
 package broker
 
 import (
