@@ -3,7 +3,7 @@
 // A placeholder is replaced where it stands at a place of a secret that the request may have, and there exactly. In any
 // other place of a head or a body it is a sign that somebody tries to use the secret elsewhere, and the request is
 // refused. A placeholder is no secret: one that an agent has written in yet another way (compressed, in hex) goes out
-// unseen, and so does one inside TLS that no rule and no secret has looked into; no harm is done, since nobody replaces it.
+// unseen, and so does one inside TLS that no rule and no secret has looked into. No harm is done: nobody replaces it.
 package broker
 
 import (
@@ -110,8 +110,8 @@ func (b *Broker) host(k *kit, near policy.SecretSet) *host {
 	return h
 }
 
-// Look puts secrets into the head of a request that the policy allows, and takes the agent's own credentials out where a
-// secret goes. target is what would be passed on. The fields of req may have changed also where it is refused.
+// Look puts secrets into the head of a request that the policy allows, and takes the agent's own credentials out where
+// a secret goes. target is what would be passed on. The fields of req may have changed also where it is refused.
 func (b *Broker) Look(h policy.Held, req *head.Request, target string) (*Use, *judge.Refusal) {
 	k := b.tools(h)
 	if k.missing != "" {
