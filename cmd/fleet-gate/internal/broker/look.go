@@ -20,8 +20,8 @@ const authorization = "Authorization"
 
 // ownFields carry credentials, besides the fields of secrets.
 var ownFields = []string{
-	"Api-Key", "Apikey", authorization, "Cookie", "Deploy-Token", "Job-Token", "Private-Token", "Proxy-Authorization", "X-Access-Token",
-	"X-Amz-Security-Token", "X-Api-Key", "X-Auth-Token", "X-Goog-Api-Key",
+	"Api-Key", "Apikey", authorization, "Cookie", "Deploy-Token", "Job-Token", "Private-Token", "Proxy-Authorization",
+	"X-Access-Token", "X-Amz-Security-Token", "X-Api-Key", "X-Auth-Token", "X-Goog-Api-Key",
 }
 
 // look is the work on one head.
@@ -32,13 +32,15 @@ type look struct {
 	here []*item // that go to its host and port
 }
 
+const told = "The operator is told of this request, which was not sent"
+
 // misplaced refuses a placeholder.
 func (k *kit) misplaced(which int, where string) *judge.Refusal {
 	s := k.list[which]
 	return &judge.Refusal{
 		Reason: policy.ReasonPlaceholder, Secret: s.Name,
-		Text: "the placeholder of the secret " + s.Name + " stands in " + where + ", where no secret is put in; it is replaced in " + s.Use() +
-			". The operator is told of this request, which was not sent",
+		Text: "the placeholder of the secret " + s.Name + " stands in " + where + ", where no secret is put in; " +
+			"it is replaced in " + s.Use() + ". " + told,
 	}
 }
 
@@ -136,7 +138,8 @@ func (l *look) parameter(part string) (out string, keep bool, r *judge.Refusal) 
 			return "", false, nil
 		}
 		if s.SigV4 != "" && slices.ContainsFunc(presigned, func(p string) bool { return strings.EqualFold(p, name) }) {
-			return "", false, unsigned(s, "its signature stands in the query, which is not signed anew; the client signs by the field Authorization")
+			return "", false, unsigned(s, "its signature stands in the query, which is not signed anew; "+
+				"the client signs by the field Authorization")
 		}
 	}
 	return part, true, nil
@@ -148,7 +151,7 @@ var presigned = []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature
 func (l *look) many(s *item) *judge.Refusal {
 	return &judge.Refusal{
 		Reason: policy.ReasonPlaceholder, Secret: s.Name,
-		Text: "a request may have four placeholders at most, and one in each field. The operator is told of this request, which was not sent",
+		Text: "a request may have four placeholders at most, and one in each field. " + told,
 	}
 }
 
@@ -291,8 +294,8 @@ func (l *look) sign(s *item, scope sigv4.Scope, h http.Header) *judge.Refusal {
 	case len(dates) != 1 || !scope.IsDate(dates[0]):
 		return unsigned(s, "it must have one "+sigv4.DateField+" of the day that its Authorization names")
 	case len(hashes) > 1 || len(hashes) == 1 && !sigv4.IsHash(hashes[0]):
-		return unsigned(s, "its body comes in parts that are signed one by one; the client sends it whole, with its hash in "+sigv4.HashField+
-			" or "+sigv4.Unsigned)
+		return unsigned(s, "its body comes in parts that are signed one by one; the client sends it whole, with its hash in "+
+			sigv4.HashField+" or "+sigv4.Unsigned)
 	}
 	l.u.sign = &signing{scope: scope, secret: s}
 	if len(hashes) == 1 {
@@ -304,5 +307,7 @@ func (l *look) sign(s *item, scope sigv4.Scope, h http.Header) *judge.Refusal {
 
 // unsigned refuses a request that cannot be signed.
 func unsigned(s *item, why string) *judge.Refusal {
-	return &judge.Refusal{Reason: judge.NotSigned, Secret: s.Name, Text: "the gate cannot sign this request with the secret " + s.Name + ": " + why}
+	return &judge.Refusal{
+		Reason: judge.NotSigned, Secret: s.Name, Text: "the gate cannot sign this request with the secret " + s.Name + ": " + why,
+	}
 }

@@ -116,7 +116,8 @@ func (s Scope) Sign(secret []byte, r Request) string {
 	for _, part := range []string{s.Date, s.Region, s.Service, "aws4_request", text} {
 		key = mac(key, part)
 	}
-	return Algorithm + " Credential=" + s.Key + "/" + scope + ", SignedHeaders=" + list + ", Signature=" + hex.EncodeToString(key)
+	return Algorithm + " Credential=" + s.Key + "/" + scope + ", SignedHeaders=" + list +
+		", Signature=" + hex.EncodeToString(key)
 }
 
 func mac(key []byte, text string) []byte {
