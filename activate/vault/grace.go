@@ -31,11 +31,11 @@ const unitFolder = "/etc/systemd/system"
 // graceUnit names the units that end the grace of a secret.
 func graceUnit(project, name string) string { return "fleetgrace-" + project + "-" + name }
 
-// gracePaths are the timer, the link that starts it at boot, and the service.
-func (v *Vault) gracePaths(name string) (timer, wants, service string) {
+// gracePaths are the timer, the link that starts it at boot, the service, and what systemd keeps of a persistent timer.
+func (v *Vault) gracePaths(name string) (timer, wants, service, stamp string) {
 	dir, unit := v.Root+unitFolder, graceUnit(v.Project, name)
 	return filepath.Join(dir, unit+".timer"), filepath.Join(dir, "timers.target.wants", unit+".timer"),
-		filepath.Join(dir, unit+".service")
+		filepath.Join(dir, unit+".service"), v.Root + "/var/lib/systemd/timers/stamp-" + unit + ".timer"
 }
 
 // Rotate sets a value and keeps the one before it beside it. The caller then lets the grace end by StartGrace; killed in
@@ -77,11 +77,11 @@ type Manager interface {
 // StartGrace writes the units that end a grace at the given time and starts the timer. Where the host is off at that
 // time, the grace ends when it boots.
 func (v *Vault) StartGrace(ctx context.Context, sd Manager, name string, end time.Time) error {
-	timer, wants, service := v.gracePaths(name)
+	timer, wants, service, stamp := v.gracePaths(name)
 	title := fmt.Sprintf("fleet %s: end of the grace of secret %s", v.Project, name)
 	texts := map[string]string{
-		service: fmt.Sprintf("[Unit]\nDescription=%s\n\n[Service]\nType=oneshot\nExecStart=/bin/rm -f -- %s %s %s %s\n",
-			title, v.Secret(Previous(name)), wants, timer, service),
+		service: fmt.Sprintf("[Unit]\nDescription=%s\n\n[Service]\nType=oneshot\nExecStart=/bin/rm -f -- %s %s %s %s %s\n",
+			title, v.Secret(Previous(name)), wants, timer, service, stamp),
 		timer: fmt.Sprintf("[Unit]\nDescription=%s\n\n[Timer]\nOnCalendar=%s\nAccuracySec=1s\nPersistent=yes\n",
 			title, end.UTC().Format("2006-01-02 15:04:05 UTC")),
 	}
@@ -113,7 +113,7 @@ const graceJob = 30 * time.Second
 
 // InGrace reports whether a timer waits to end the grace of a secret, or a value from before a rotation is there.
 func (v *Vault) InGrace(name string) bool {
-	timer, _, _ := v.gracePaths(name)
+	timer, _, _, _ := v.gracePaths(name)
 	_, err := os.Lstat(timer)
 	return err == nil || v.Has(Previous(name))
 }
@@ -121,13 +121,13 @@ func (v *Vault) InGrace(name string) bool {
 // EndGrace removes what a rotation kept, and the units that would. Without a manager the timer stays in systemd's memory;
 // it then removes what is gone.
 func (v *Vault) EndGrace(ctx context.Context, sd Manager, name string) error {
-	timer, wants, service := v.gracePaths(name)
+	timer, wants, service, stamp := v.gracePaths(name)
 	_, err := os.Lstat(timer)
 	if sd != nil && err == nil {
 		// One that cannot be stopped does no harm either.
 		sd.Jobs(ctx, v.fx, []systemd.Job{{Unit: filepath.Base(timer), Kind: systemd.Stop}}, graceJob, nil)
 	}
-	for _, path := range []string{v.Secret(Previous(name)), wants, timer, service} {
+	for _, path := range []string{v.Secret(Previous(name)), wants, timer, service, stamp} {
 		if err := safefile.Remove(v.fx, path); err != nil {
 			return err
 		}
