@@ -33,7 +33,7 @@ func Uses(set *unitfile.Set, m *manifest.Manifest) []Use {
 			continue // an instance, which its template stands for
 		}
 		u := set.Unit(name)
-		for _, secret := range loaded(u, m.Project) {
+		for _, secret := range Loaded(u, m.Project) {
 			out = append(out, Use{
 				Secret: secret, Unit: name, Agent: u.Last("Unit", "X-Fleet-Agent"), Disposition: disposition(u, m),
 			})
@@ -45,9 +45,9 @@ func Uses(set *unitfile.Set, m *manifest.Manifest) []Use {
 	return slices.Compact(out)
 }
 
-// loaded returns the secrets of the project's vault that a unit loads under whatever name, but for those that a rotation
+// Loaded returns the secrets of the project's vault that a unit loads under whatever name, but for those that a rotation
 // keeps, of which each stands beside its own.
-func loaded(u unitfile.Unit, project string) []string {
+func Loaded(u unitfile.Unit, project string) []string {
 	dir := "/var/lib/fleet/" + project + "/secrets"
 	var out []string
 	for _, value := range u.Values("Service", "LoadCredentialEncrypted") {
@@ -97,7 +97,7 @@ func Of(uses []Use, names ...string) []Use {
 
 // Nearest returns the name that a person may have meant, "" where none is near.
 func Nearest(name string, known []string) string {
-	best, least := "", 1+len(name)/3
+	best, least := "", 2+len(name)/4
 	for _, k := range known {
 		if d := distance(strings.ToUpper(name), k); d < least {
 			best, least = k, d
