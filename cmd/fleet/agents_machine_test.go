@@ -83,8 +83,8 @@ func live(h *e2e.Host, args ...string) seen {
 	return s
 }
 
-// fleet runs the program and wants an exit status. It returns all that was printed.
-func fleet(t *testing.T, h *e2e.Host, want int, args ...string) string {
+// tool runs the program and wants an exit status. It returns all that was printed.
+func tool(t *testing.T, h *e2e.Host, want int, args ...string) string {
 	t.Helper()
 	exit, out, errOut := h.Fleet(args...)
 	if exit != want {
@@ -130,13 +130,13 @@ func dailyStatus(t *testing.T, h *e2e.Host) {
 	if off := s.agent("off"); off.State != status.Disabled || !off.Healthy {
 		t.Errorf("off: %+v", off)
 	}
-	wants(t, fleet(t, h, 0, "status"), `project demo   generation 1 \([0-9a-f]{8}, active \d+ (s|min), booted\)   drift: none`,
+	wants(t, tool(t, h, 0, "status"), `project demo   generation 1 \([0-9a-f]{8}, active \d+ (s|min), booted\)   drift: none`,
 		`(?m)^AGENT +STATE +SESSION +LAST BEAT +GATE +EGRESS 24h +MEMORY +NEXT$`, `(?m)^a +working +#\d+, \d+ s`, `(?m)^off +disabled +-`)
 }
 
 func dailyDetail(t *testing.T, h *e2e.Host) {
 	key := h.MustRun("cat", "/var/lib/fleet/demo/keys/a/sign.pub")
-	wants(t, fleet(t, h, 0, "status", "a"), `agent a of project demo: working, session #\d+`, `user +demo-a, uid \d{5}`,
+	wants(t, tool(t, h, 0, "status", "a"), `agent a of project demo: working, session #\d+`, `user +demo-a, uid \d{5}`,
 		`isolation +namespace, exposure [01]\.\d`, `git +Atlas <a@example\.org>`, regexp.QuoteMeta("signing    "+key), `nightly +in \d+`,
 		`firewall +rejected \d+ packets`)
 	s := live(h, "a")
@@ -172,17 +172,17 @@ func dailyWithoutRoot(t *testing.T, h *e2e.Host) {
 
 func dailyWrongKeys(t *testing.T, h *e2e.Host) {
 	for _, args := range [][]string{{"stop", "z"}, {"start", "a", "z"}, {"send", "z", "x"}, {"logs", "z"}, {"jobs", "z"}, {"status", "z"}} {
-		wants(t, fleet(t, h, exitUsage, args...), `no agent "z"`, `there are: a, b, off`)
+		wants(t, tool(t, h, exitUsage, args...), `no agent "z"`, `there are: a, b, off`)
 	}
 	for _, args := range [][]string{{"start", "off"}, {"restart", "off"}, {"send", "off", "x"}, {"trigger", "off", "nightly"}} {
-		wants(t, fleet(t, h, exitRefused, args...), `is disabled in the live generation`)
+		wants(t, tool(t, h, exitRefused, args...), `is disabled in the live generation`)
 	}
-	wants(t, fleet(t, h, exitUsage, "trigger", "a", "never"), `no schedule "never"`, `it has: broken, nightly`)
+	wants(t, tool(t, h, exitUsage, "trigger", "a", "never"), `no schedule "never"`, `it has: broken, nightly`)
 }
 
 func dailySend(t *testing.T, h *e2e.Host) {
-	wants(t, fleet(t, h, 0, "send", "b", "demo: print one"), `queued as prompt \d+ of b`)
-	fleet(t, h, 0, "send", "b", "demo: print two")
+	wants(t, tool(t, h, 0, "send", "b", "demo: print one"), `queued as prompt \d+ of b`)
+	tool(t, h, 0, "send", "b", "demo: print two")
 	h.Eventually("both prompts were worked on, in order", time.Minute, func() error {
 		out := h.ReadFile("/var/lib/fleet/demo/records/b/sessions.jsonl")
 		if !regexp.MustCompile(`(?s)"prompt":1,.*"prompt":2,`).MatchString(out) {
@@ -196,35 +196,35 @@ func dailySend(t *testing.T, h *e2e.Host) {
 }
 
 func dailyLogs(t *testing.T, h *e2e.Host) {
-	out := fleet(t, h, 0, "logs", "b", "-n", "50")
+	out := tool(t, h, 0, "logs", "b", "-n", "50")
 	wants(t, out, `(?m)^SESSION +KIND`, `(?m)^#\d+ +session .* ok`, `session \d+ begins`)
 	n := regexp.MustCompile(`(?m)^#(\d+) `).FindStringSubmatch(out)[1]
-	wants(t, fleet(t, h, 0, "logs", "b", "--session", n), `I am b of demo, session `+n)
-	wants(t, fleet(t, h, exitFailed, "logs", "b", "--session", "99999"), `no transcript of a session 99999`)
+	wants(t, tool(t, h, 0, "logs", "b", "--session", n), `I am b of demo, session `+n)
+	wants(t, tool(t, h, exitFailed, "logs", "b", "--session", "99999"), `no transcript of a session 99999`)
 	follow, _ := h.Try("timeout", "8", "fleet", "logs", "b", "-n", "1", "--follow")
 	wants(t, follow, `session \d+ begins`)
 }
 
 func dailyJobs(t *testing.T, h *e2e.Host) {
-	fleet(t, h, 0, "restart", "a") // its session in progress would keep the job waiting
-	wants(t, fleet(t, h, 0, "jobs"), `(?m)^a +broken +in \d+ (h|min) +-`, `(?m)^a +nightly +in \d+ (h|min) +-`)
-	wants(t, fleet(t, h, 0, "trigger", "a", "nightly"), `job nightly of a: ok after \d+s, session \d+`)
-	wants(t, fleet(t, h, exitFailed, "trigger", "a", "broken"), `broken of a`)
-	wants(t, fleet(t, h, 0, "jobs", "a"), `nightly +in .* ago +ok`, `broken +in .* ago +failed`)
-	out := fleet(t, h, 0, "trigger", "a", "nightly", "--no-wait")
+	tool(t, h, 0, "restart", "a") // its session in progress would keep the job waiting
+	wants(t, tool(t, h, 0, "jobs"), `(?m)^a +broken +in \d+ (h|min) +-`, `(?m)^a +nightly +in \d+ (h|min) +-`)
+	wants(t, tool(t, h, 0, "trigger", "a", "nightly"), `job nightly of a: ok after \d+s, session \d+`)
+	wants(t, tool(t, h, exitFailed, "trigger", "a", "broken"), `broken of a`)
+	wants(t, tool(t, h, 0, "jobs", "a"), `nightly +in .* ago +ok`, `broken +in .* ago +failed`)
+	out := tool(t, h, 0, "trigger", "a", "nightly", "--no-wait")
 	wants(t, out, `has started`)
-	wants(t, fleet(t, h, exitRefused, "trigger", "a", "nightly"), `runs already`)
+	wants(t, tool(t, h, exitRefused, "trigger", "a", "nightly"), `runs already`)
 }
 
 // ACT-A11: graceful ends a session at its boundary, and status says who is waited for.
 func dailyGraceful(t *testing.T, h *e2e.Host) {
 	working(h)
 	before := h.InvocationID("fleet-demo-a.service")
-	wants(t, fleet(t, h, 0, "restart", "--graceful", "a"), `a: told to end, starts again when session \d+ has ended`)
+	wants(t, tool(t, h, 0, "restart", "--graceful", "a"), `a: told to end, starts again when session \d+ has ended`)
 	if s := live(h); s.agent("a").State != status.Waiting || !s.Healthy {
 		t.Errorf("a is %+v", s.agent("a"))
 	}
-	wants(t, fleet(t, h, 0, "status"), `waiting: a: restarts when session \d+ has ended`)
+	wants(t, tool(t, h, 0, "status"), `waiting: a: restarts when session \d+ has ended`)
 	if h.InvocationID("fleet-demo-a.service") != before {
 		t.Error("its session was not waited for")
 	}
@@ -238,7 +238,7 @@ func dailyGraceful(t *testing.T, h *e2e.Host) {
 
 func dailyRestart(t *testing.T, h *e2e.Host) {
 	before := h.Invocations()
-	wants(t, fleet(t, h, 0, "restart"), `restart all agents of demo: a, b`, `(?m)^a: restarted$`, `(?m)^b: restarted$`)
+	wants(t, tool(t, h, 0, "restart"), `restart all agents of demo: a, b`, `(?m)^a: restarted$`, `(?m)^b: restarted$`)
 	after := h.Invocations()
 	for _, unit := range []string{"fleet-demo-a.service", "fleet-demo-b.service"} {
 		if after[unit] == before[unit] {
@@ -250,7 +250,7 @@ func dailyRestart(t *testing.T, h *e2e.Host) {
 
 // ACT-A26: who was stopped stays so over the watchdog, systemctl and a reboot.
 func dailyStop(t *testing.T, h *e2e.Host) {
-	wants(t, fleet(t, h, 0, "stop", "a"), `(?m)^a: stopped$`)
+	wants(t, tool(t, h, 0, "stop", "a"), `(?m)^a: stopped$`)
 	stopped := func(when string) {
 		t.Helper()
 		if got := h.Show("fleet-demo-a.service", "ActiveState")["ActiveState"]; got != "inactive" {
@@ -263,9 +263,9 @@ func dailyStop(t *testing.T, h *e2e.Host) {
 	stopped("after stop")
 	h.MustRun("systemctl", "start", "fleet-demo-watchdog.service", "fleet-demo-a.service")
 	stopped("after the watchdog and systemctl start")
-	wants(t, fleet(t, h, exitFailed, "restart", "a"), `a: is stopped`)
-	wants(t, fleet(t, h, 0, "restart"), `a: unchanged, a person stopped it`)
-	wants(t, fleet(t, h, exitRefused, "trigger", "a", "nightly"), `is stopped, and so are its jobs`)
+	wants(t, tool(t, h, exitFailed, "restart", "a"), `a: is stopped`)
+	wants(t, tool(t, h, 0, "restart"), `a: unchanged, a person stopped it`)
+	wants(t, tool(t, h, exitRefused, "trigger", "a", "nightly"), `is stopped, and so are its jobs`)
 	h.MustReboot()
 	h.Eventually("b runs after the boot", time.Minute, func() error {
 		if b := live(h).agent("b"); b.State != status.Working && b.State != status.Pausing {
@@ -274,8 +274,8 @@ func dailyStop(t *testing.T, h *e2e.Host) {
 		return nil
 	})
 	stopped("after a boot")
-	wants(t, fleet(t, h, 0, "start", "a"), `(?m)^a: started$`)
-	wants(t, fleet(t, h, 0, "start"), `a: unchanged, runs already`)
+	wants(t, tool(t, h, 0, "start", "a"), `(?m)^a: started$`)
+	wants(t, tool(t, h, 0, "start"), `a: unchanged, runs already`)
 }
 
 // An agent whose processes trap every signal, and leave the session, is stopped in time.
@@ -288,9 +288,9 @@ TimeoutStopSec=900
 END
 mkdir -p /run/systemd/system/fleet-demo-b.service.d; cp /run/stubborn /run/systemd/system/fleet-demo-b.service.d/x.conf
 systemctl daemon-reload`)
-	fleet(t, h, 0, "restart", "b")
+	tool(t, h, 0, "restart", "b")
 	began := time.Now()
-	wants(t, fleet(t, h, 0, "stop", "b"), `fleet-demo-b.service does not stop: killed`, `(?m)^b: stopped$`)
+	wants(t, tool(t, h, 0, "stop", "b"), `fleet-demo-b.service does not stop: killed`, `(?m)^b: stopped$`)
 	if took := time.Since(began); took > 60*time.Second {
 		t.Errorf("stop took %s", took)
 	}
@@ -298,7 +298,7 @@ systemctl daemon-reload`)
 		t.Errorf("processes of b are left: %s", out)
 	}
 	h.Sh(`rm -r /run/systemd/system/fleet-demo-b.service.d; systemctl daemon-reload`)
-	fleet(t, h, 0, "start", "b")
+	tool(t, h, 0, "start", "b")
 }
 
 func dailyWatch(t *testing.T, h *e2e.Host) {

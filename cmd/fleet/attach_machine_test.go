@@ -158,7 +158,7 @@ kill -KILL $(pgrep -x script)`)
 func attachWithoutTerminal(t *testing.T, h *e2e.Host) {
 	screen, _ := attached{args: "b"}.run(t, h)
 	wants(t, screen, `agent b has no terminal: it works headless`)
-	fleet(t, h, 0, "stop", "b")
+	tool(t, h, 0, "stop", "b")
 	screen, _ = attached{args: "b"}.run(t, h)
 	wants(t, screen, `agents\.b: does not run \(inactive\), so it has no terminal`, `hint: sudo fleet start b`)
 }
@@ -167,6 +167,6 @@ func attachWithoutTerminal(t *testing.T, h *e2e.Host) {
 func attachEnd(t *testing.T, h *e2e.Host) {
 	screen, _ := attached{args: "a", inside: "fleet stop a; sleep 2"}.run(t, h)
 	wants(t, screen, `the terminal of a was closed`)
-	fleet(t, h, 0, "start", "a")
+	tool(t, h, 0, "start", "a")
 	nothingLeft(t, h)
 }

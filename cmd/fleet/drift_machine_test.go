@@ -113,7 +113,7 @@ func TestManualIsTold(t *testing.T) {
 	if b := live(h).agent("b"); b.State == status.Failed || b.Reason != "runs its old unit until a person restarts it: sudo fleet restart" {
 		t.Errorf("b: %+v", b)
 	}
-	fleet(t, h, 0, "restart", "b")
+	tool(t, h, 0, "restart", "b")
 	if b := live(h).agent("b"); b.Reason != "" {
 		t.Errorf("b after its restart: %+v", b)
 	}

@@ -72,7 +72,7 @@ func TestE31HostileAgent(t *testing.T) {
 	screen, _ := attached{args: "a"}.run(t, h)
 	nothingRaw(t, screen)
 	began := time.Now()
-	wants(t, fleet(t, h, 0, "stop", "a"), `(?m)^a: stopped$`)
+	wants(t, tool(t, h, 0, "stop", "a"), `(?m)^a: stopped$`)
 	if took := time.Since(began); took > 60*time.Second {
 		t.Errorf("stop took %s", took)
 	}
