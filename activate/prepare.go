@@ -67,7 +67,24 @@ func (r *run) examine(ctx context.Context) error {
 		EUID: os.Geteuid(), Program: uint64(self.Size()), //nolint:gosec // a size is not negative
 	}))
 	all.Merge("", users.Check(r.profile.Root, m))
+	if err := collect(&all, r.standing(ctx, m)); err != nil {
+		return err
+	}
 	return all.Err()
+}
+
+// standing refuses a generation in which the value of one of its secrets stands, before it is copied to where every user
+// of the host can read it.
+func (r *run) standing(ctx context.Context, m *manifest.Manifest) error {
+	var names []string
+	for _, s := range m.Secrets {
+		names = append(names, s.Name)
+	}
+	dir := r.req.Source
+	if dir == "" {
+		dir = r.profile.Generation(r.req.Number)
+	}
+	return r.vault().Absent(ctx, names, dir)
 }
 
 // collect keeps a refusal's entries for later and returns any other error.

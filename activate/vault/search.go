@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,23 @@ func Absent(dir string, entries []Entry) error {
 		return fmt.Errorf("look for the value in %s: %w", dir, err)
 	}
 	return r.Err()
+}
+
+// Absent is Absent of the values that the vault has of these secrets. What it lacks or cannot decrypt is Verify's to tell.
+func (v *Vault) Absent(ctx context.Context, names []string, dir string) error {
+	var entries []Entry
+	for _, name := range names {
+		value, err := v.Read(ctx, name)
+		if err != nil {
+			continue
+		}
+		defer value.Wipe()
+		entries = append(entries, Entry{name, value})
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return Absent(dir, entries)
 }
 
 // forms returns what to look for: the value, and where that differs the value as it stands in JSON.

@@ -35,6 +35,14 @@ func TestAbsent(t *testing.T) {
 	if err := Absent(dir+"/nothing", entries("A=12345678")); err != nil {
 		t.Errorf("a folder that is not there: %v", err)
 	}
+	f := newFixture(t)
+	f.put("A=canary-3f1c9d", "B=12345678")
+	if err := f.Absent(t.Context(), []string{"A", "B", "C"}, dir+"/boot"); err == nil || !strings.Contains(err.Error(), "A: its value stands") {
+		t.Errorf("of the vault: %v", err)
+	}
+	if err := f.Absent(t.Context(), []string{"B"}, dir+"/boot"); err != nil {
+		t.Errorf("of the vault: %v", err)
+	}
 	err := Absent(dir+"/boot", entries("A=canary-3f1c9d", "B=12345678", "C=TOKEN='canary"))
 	for name, want := range map[string]bool{"A: ": true, "B: ": false, "C: ": true} {
 		if err == nil || strings.Contains(err.Error(), name) != want {

@@ -26,6 +26,9 @@ type AgeFile struct {
 	Text       []byte // encrypted
 	Identities []age.Identity
 	Wanted     []string // names of the secrets that the generation loads; others in the file stay there
+
+	// Check refuses values before one is written; nil refuses none.
+	Check func([]Entry) error
 }
 
 // Taken is what was brought into the vault.
@@ -53,6 +56,11 @@ func (v *Vault) TakeAge(ctx context.Context, f AgeFile) (Taken, error) {
 	entries, err := Entries(f.Path, vars, func(name string) bool { return slices.Contains(wanted, name) })
 	if err != nil {
 		return Taken{}, err
+	}
+	if f.Check != nil {
+		if err := f.Check(entries); err != nil {
+			return Taken{}, err
+		}
 	}
 	var t Taken
 	if t.Changed, err = v.Put(ctx, entries); err != nil {

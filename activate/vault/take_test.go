@@ -74,12 +74,15 @@ func TestTakeAgeRefuses(t *testing.T) {
 	foreign.Identities = []age.Identity{other}
 	cut := good
 	cut.Text = good.Text[:len(good.Text)-80]
+	known := good
+	known.Check = func(all []Entry) error { return errors.New("refused " + all[0].Name) }
 	for name, c := range map[string]struct {
 		file AgeFile
 		want []string
 	}{
 		"another host's": {foreign, []string{"secrets.age: is encrypted to none of the keys at hand", "fleet host-key"}},
 		"damaged":        {cut, []string{"secrets.age: is no age file, or a damaged one"}},
+		"refused":        {known, []string{"refused A"}},
 		"no variables": {ageFile(t, f, "A=after, A\ncanary\nB='", "A", "B"), []string{
 			"secrets.age: line 2: must be NAME=VALUE", "line 3: the quote",
 		}},

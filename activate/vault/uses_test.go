@@ -1,12 +1,15 @@
 package vault
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/activate/unitfile"
+	"fleet/schemas/fleet"
 	"fleet/schemas/manifest"
 )
 
@@ -52,6 +55,32 @@ func TestUses(t *testing.T) {
 	}
 	if diff := cmp.Diff(want[2:], Of(uses, "C", "B")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What the units of a real generation load is what its manifest says of each secret.
+func TestUsesOfGolden(t *testing.T) {
+	for _, name := range []string{"secure", "everything"} {
+		dir := filepath.Join("..", "..", "golden", name, "tree")
+		m, err := manifest.Read(dir)
+		check(t, err)
+		set, err := unitfile.Load(os.DirFS(dir + "/units"))
+		check(t, err)
+		want, got := map[string]string{}, map[string]string{}
+		for _, s := range m.Secrets {
+			if s.Disposition != fleet.Absent {
+				want[s.Name] = s.Disposition
+			}
+		}
+		for _, u := range Uses(set, m) {
+			if before := got[u.Secret]; before != "" && before != u.Disposition {
+				t.Errorf("%s: %s is of %s and of %s", name, u.Secret, before, u.Disposition)
+			}
+			got[u.Secret] = u.Disposition
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(want) == 0 {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

@@ -56,7 +56,9 @@ func (a *app) bringAge(ctx context.Context, req *detach.Request, m *manifest.Man
 		return withStatus(exitRefused, inFile(path, err))
 	}
 	return h.locked("switch", func() error {
-		taken, err := h.vault.TakeAge(ctx, vault.AgeFile{Path: path, Text: text, Identities: keys, Wanted: loadedSecrets(m)})
+		taken, err := h.vault.TakeAge(ctx, vault.AgeFile{
+			Path: path, Text: text, Identities: keys, Wanted: loadedSecrets(m), Check: h.absent,
+		})
 		if err != nil {
 			return withStatus(exitRefused, err)
 		}
