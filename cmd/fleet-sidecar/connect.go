@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ func connect(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: mcp-connect SOCKET")
 		return 2
 	}
+	runtime.GOMAXPROCS(processors)
 	if err := dieWithParent(); err != nil {
 		fmt.Fprintln(stderr, "mcp-connect:", err)
 		return 1

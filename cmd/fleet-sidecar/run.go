@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -27,6 +28,10 @@ const (
 
 	// gcPercent has little garbage lie about: a sidecar is one of many daemons, and mostly idle.
 	gcPercent = 50
+
+	// processors run a sidecar's own code at a time. With a second one each message wakes a thread that looks for work and
+	// finds none: a call through it takes 2.7 times the bare server's then, and 2.2 with one.
+	processors = 1
 )
 
 // options are the command line.
@@ -77,6 +82,7 @@ func run(args []string, stderr io.Writer) int {
 		log.Error(err)
 		return 1
 	}
+	runtime.GOMAXPROCS(processors)
 	debug.SetGCPercent(gcPercent)
 	s, err := open(o, log)
 	if err != nil {

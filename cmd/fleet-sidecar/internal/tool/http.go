@@ -23,12 +23,11 @@ type headers struct {
 // dial connects to a server over streamable HTTP. No redirect is followed: it could lead the secrets elsewhere.
 func dial(ctx context.Context, o *Options) (mcp.Connection, *headers, error) {
 	h := &headers{fixed: http.Header{}, max: int64(o.Config.MaxMessage), next: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: o.Config.Timeout(),
-		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   8,
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     90 * time.Second,
+		MaxIdleConnsPerHost: 8,
 	}}
 	for _, s := range o.Config.Tool.Secrets {
 		switch {

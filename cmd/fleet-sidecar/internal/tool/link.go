@@ -171,9 +171,9 @@ func (l *link) reply() {
 	for {
 		select {
 		case r := <-l.replies:
-			if l.conn.Write(context.Background(), r) != nil {
-				return // told by read
-			}
+			ctx, stop := context.WithTimeout(context.Background(), notifyTime)
+			_ = l.conn.Write(ctx, r) // it has asked, and need not hear
+			stop()
 		case <-l.done:
 			return
 		}
