@@ -76,6 +76,7 @@ func TestListAndCall(t *testing.T) {
 
 // What a later version of the protocol has passes unread, and numbers stay what they are.
 func TestResultsAreNotReadAgain(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	session := h.begin("lead")
@@ -144,6 +145,7 @@ func eventually(t *testing.T, otherwise string, so func() bool) {
 
 // What the server asks of its clients no agent hears of.
 func TestToolsAskNothing(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	cs := h.connect("stdio", "lead", nil)

@@ -21,7 +21,7 @@ func shim(t *testing.T, args ...string) *exec.Cmd {
 	check(t, err)
 	check(t, os.Symlink(program, link))
 	c := exec.Command(link, args...)
-	c.Env = []string{"TEST_SIDECAR=1"}
+	c.Env = []string{"TEST_SIDECAR=1", atOnce}
 	return c
 }
 
@@ -51,6 +51,7 @@ func listenUnix(t *testing.T) (*net.UnixListener, string) {
 
 // All that was asked goes out, the end of the input too, and what is answered after it comes in.
 func TestConnectHalfClose(t *testing.T) {
+	t.Parallel()
 	l, path := listenUnix(t)
 	go func() {
 		c, err := l.Accept()
@@ -72,6 +73,7 @@ func TestConnectHalfClose(t *testing.T) {
 
 // The shim ends when the sidecar does, though its input goes on, and with the harness, though its input is held open.
 func TestConnectEnds(t *testing.T) {
+	t.Parallel()
 	l, path := listenUnix(t)
 	c := shim(t, path)
 	stdin, err := c.StdinPipe()

@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 
 const canary = `ghp_S3nary/+"Value"&0123456789`
 
+// atOnce has a program with the race detector end when it ends, and not a second later.
+const atOnce = "GORACE=atexit_sleep_ms=0"
+
 // host plays systemd: it holds the sockets and starts sidecars with them.
 type host struct {
 	t       *testing.T
@@ -87,7 +90,7 @@ func newHost(t *testing.T, agents ...string) *host {
 	h.config = sidecar.Config{
 		Version: sidecar.Version, Project: "demo", Name: "stub",
 		Tool: sidecar.Tool{
-			Command: []string{program}, Env: map[string]string{toolstub.Variable: toolstub.Good},
+			Command: []string{program}, Env: map[string]string{toolstub.Variable: toolstub.Good, "GORACE": strings.TrimPrefix(atOnce, "GORACE=")},
 			Secrets: []sidecar.Secret{{Name: "STUB_TOKEN", Env: "TOKEN"}},
 		},
 		CallTimeout: "10s", MaxMessage: 64 << 10,
@@ -152,7 +155,7 @@ func (h *host) run(args ...string) {
 		"--config", h.dir + "/sidecar.json", "--home", h.dir, "--runtime", h.journal.Dir(), "--journal", h.journal.Path,
 	}, args...)...)
 	h.cmd.Env = append([]string{
-		"TEST_SIDECAR=1", "LISTEN_FDS=" + strconv.Itoa(len(h.files)), "LISTEN_FDNAMES=" + strings.Join(h.names, ":"),
+		"TEST_SIDECAR=1", atOnce, "LISTEN_FDS=" + strconv.Itoa(len(h.files)), "LISTEN_FDNAMES=" + strings.Join(h.names, ":"),
 		"NOTIFY_SOCKET=" + h.dir + "/notify", "CREDENTIALS_DIRECTORY=" + h.dir + "/credentials", "SIDECAR_OWN=only-the-daemon",
 	}, h.env...)
 	h.cmd.ExtraFiles = h.files
@@ -224,7 +227,7 @@ var transports = map[string]func(h *host, agent string) mcp.Transport{
 	},
 	"stdio": func(h *host, agent string) mcp.Transport {
 		shim := exec.Command(h.dir+"/mcp-connect", h.socket(agent))
-		shim.Env, shim.Stderr = []string{"TEST_SIDECAR=1"}, &h.stderr
+		shim.Env, shim.Stderr = []string{"TEST_SIDECAR=1", atOnce}, &h.stderr
 		return &mcp.CommandTransport{Command: shim}
 	},
 }

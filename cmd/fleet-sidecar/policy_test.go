@@ -63,6 +63,7 @@ func TestPolicy(t *testing.T) {
 // Each agent has its own count, and its own name in the records; a shared tool's log, which may tell of another agent's
 // calls, goes to nobody.
 func TestShared(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead", "worker")
 	h.config.CallsPerMinute = 2
 	h.start()

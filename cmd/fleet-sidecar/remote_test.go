@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,9 +19,8 @@ import (
 // remote is a server of the official SDK that is reached over HTTP.
 type remote struct {
 	*httptest.Server
-	handler  atomic.Pointer[http.Handler]
-	sessions atomic.Int64
-	seen     chan http.Header
+	handler atomic.Pointer[http.Handler]
+	seen    chan http.Header
 }
 
 func newRemote(t *testing.T) *remote {
@@ -76,6 +76,7 @@ func remoteHost(t *testing.T, url string, secret sidecar.Secret) *host {
 }
 
 func TestRemoteTool(t *testing.T) {
+	t.Parallel()
 	r := newRemote(t)
 	h := remoteHost(t, r.URL+"/mcp", sidecar.Secret{Bearer: true})
 	h.start()
@@ -129,10 +130,14 @@ func TestHostileRemote(t *testing.T) {
 	}))
 	defer elsewhere.Close()
 	for name, serve := range map[string]http.HandlerFunc{
-		"refused":  nil,
-		"500":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) },
-		"401":      func(w http.ResponseWriter, r *http.Request) { http.Error(w, "key "+r.Header.Get("X-Key"), 401) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, 307) },
+		"refused": nil,
+		"500":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) },
+		"401": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "key "+r.Header.Get("X-Key"), http.StatusUnauthorized)
+		},
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+		},
 		"html": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprint(w, "<html>")
@@ -158,6 +163,7 @@ func TestHostileRemote(t *testing.T) {
 			}
 		},
 		"silence": func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) // so that the end of the connection is seen
 			select {
 			case <-r.Context().Done():
 			case <-time.After(20 * time.Second):

@@ -26,6 +26,9 @@ const (
 	// drainTime is how long calls may go on after SIGTERM, if --drain says nothing else.
 	drainTime = 10 * time.Second
 
+	// readyTime is for tools that unpack themselves first. graceTime is what one has to show that it is alive.
+	readyTime, graceTime = time.Minute, 5 * time.Second
+
 	// gcPercent has little garbage lie about: a sidecar is one of many daemons, and mostly idle.
 	gcPercent = 50
 
@@ -53,8 +56,8 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.StringVar(&o.credentials, "credentials", os.Getenv(credential.Variable), "`folder` with the values of secrets")
 	f.DurationVar(&o.idle, "idle", 10*time.Minute, "exit after so long without a session; 0: never")
 	f.DurationVar(&o.drain, "drain", drainTime, "let calls go on so long after SIGTERM")
-	f.DurationVar(&o.ready, "ready", time.Minute, "give up a tool that is not ready so long after its start; some unpack themselves first")
-	f.DurationVar(&o.grace, "grace", 5*time.Second, "end a tool that does not answer for so long after a call took too long")
+	f.DurationVar(&o.ready, "ready", readyTime, "give up a tool that is not ready so long after its start")
+	f.DurationVar(&o.grace, "grace", graceTime, "end a tool that answers no ping for so long after a call took too long")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -66,6 +66,7 @@ func TestCATF16Canary(t *testing.T) {
 
 // The tool's environment is what the configuration says, and three variables.
 func TestEnvironmentOfTheTool(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.config.Tool.Env["PLAIN"] = "a b\nc"
 	h.config.Tool.Secrets = append(h.config.Tool.Secrets, sidecar.Secret{Name: "STUB_KEY", File: true})
@@ -77,7 +78,7 @@ func TestEnvironmentOfTheTool(t *testing.T) {
 	got := strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 	slices.Sort(got)
 	want := []string{
-		"CREDENTIALS_DIRECTORY=" + h.dir + "/credentials", "HOME=" + h.dir, "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin",
+		"CREDENTIALS_DIRECTORY=" + h.dir + "/credentials", atOnce, "HOME=" + h.dir, "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin",
 		"PLAIN=a b\nc", "TEST_TOOL=good", "TOKEN=" + canary,
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -96,6 +97,7 @@ func TestEnvironmentOfTheTool(t *testing.T) {
 
 // F16: nobody but root reads the sidecar's memory, and it leaves no core.
 func TestCATF16NotDumpable(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	limits, err := os.ReadFile("/proc/" + h.pid() + "/limits")
@@ -146,6 +148,7 @@ func TestCATF17NoStart(t *testing.T) {
 }
 
 func TestWatchdog(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.env = []string{"WATCHDOG_USEC=150000"}
 	h.start()

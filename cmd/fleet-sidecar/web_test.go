@@ -14,6 +14,7 @@ const ping = `{"jsonrpc":"2.0","id":9,"method":"ping"}`
 
 // A web page in a browser of the agent's gets nothing, whatever name it has the browser look up.
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	session := h.begin("lead")
@@ -59,6 +60,7 @@ func TestRebinding(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead", "worker")
 	h.start()
 	session := h.begin("lead")
@@ -101,6 +103,7 @@ func TestRequests(t *testing.T) {
 
 // An agent that begins sessions without end keeps some, and no other loses one.
 func TestManySessions(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead", "worker")
 	h.start()
 	first, other := h.begin("lead"), h.begin("worker")
@@ -124,11 +127,12 @@ func TestManySessions(t *testing.T) {
 
 // Bodies that do not come hold no more than their connection.
 func TestSlowBodies(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	session := h.begin("lead")
 	var open []net.Conn
-	for range 6 {
+	for range 30 { // the first few that come
 		c, err := net.Dial("tcp", h.ports["lead"])
 		check(t, err)
 		defer c.Close()
@@ -150,6 +154,7 @@ func TestSlowBodies(t *testing.T) {
 
 // What an agent writes by hand on its socket has an answer, and takes nothing from what follows.
 func TestStdioByHand(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
 	c, err := net.Dial("unix", h.socket("lead"))
@@ -199,6 +204,7 @@ func TestStdioByHand(t *testing.T) {
 
 // A session that asks without reading is held back, and harms nobody.
 func TestFloodOfQuestions(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "lead", "worker")
 	h.start()
 	other := h.connect("stdio", "worker", nil)

@@ -75,11 +75,13 @@ func fit(secret *sidecar.Secret, value []byte) error {
 	switch {
 	case secret.Env != "" && (bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text)):
 		return errors.New("must be text without NUL to be a variable")
-	case (secret.Bearer || secret.Header != "") && bytes.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }):
+	case (secret.Bearer || secret.Header != "") && bytes.ContainsFunc(text, unprintable):
 		return errors.New("must be printable ASCII without spaces to be in a field")
 	}
 	return nil
 }
+
+func unprintable(c rune) bool { return c <= ' ' || c > '~' }
 
 // Text is the value of a secret without the end of its last line.
 func (s *Set) Text(name string) string { return string(s.values[name]) }

@@ -38,8 +38,8 @@ func Inherited(want []string) (map[string][]Listener, error) {
 		}
 		stream, ok := l.(Listener)
 		if !ok || !slices.Contains(want, f.Name()) {
-			return nil, errors.Join(fmt.Errorf("socket %d of LISTEN_FDS: FileDescriptorName= must be one of %q, is %q", i, want, f.Name()),
-				l.Close(), closeAll(all))
+			err := fmt.Errorf("socket %d of LISTEN_FDS: FileDescriptorName= must be one of %q, is %q", i, want, f.Name())
+			return nil, errors.Join(err, l.Close(), closeAll(all))
 		}
 		if u, ok := l.(*net.UnixListener); ok {
 			u.SetUnlinkOnClose(false) // the socket is systemd's

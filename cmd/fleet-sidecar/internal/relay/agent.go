@@ -76,35 +76,39 @@ func (a *Agent) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		defer func() {
 			if fault := recover(); fault != nil {
 				a.r.log.WithField("method", method).Errorf("fault: %v\n%s", fault, debug.Stack())
-				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "the sidecar has a fault; see its log"}
+				res, err = nil, &jsonrpc.Error{
+					Code: jsonrpc.CodeInternalError, Message: "the sidecar has a fault; see its log",
+				}
 			}
 		}()
 		switch method {
 		case "initialize":
-			return a.initialize(ctx, method, req, next)
+			return a.initialize(ctx, req, next)
 		case "tools/list":
 			return a.list(ctx, req.(*mcp.ServerRequest[*mcp.ListToolsParams]))
 		case "tools/call":
-			return a.call(ctx, req.(*mcp.ServerRequest[*mcp.CallToolParamsRaw]))
+			return a.call(ctx, req.(*callRequest))
 		case "logging/setLevel":
-			return a.setLevel(ctx, method, req, next)
+			return a.setLevel(ctx, req, next)
 		case "ping", "notifications/initialized", "notifications/cancelled":
 			return next(ctx, method, req)
 		}
 		if strings.HasPrefix(method, "notifications/") {
 			return nil, nil
 		}
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: fmt.Sprintf("%.64q is not offered: a sidecar has tools only", method)}
+		return nil, &jsonrpc.Error{
+			Code: jsonrpc.CodeMethodNotFound, Message: fmt.Sprintf("%.64q is not offered: a sidecar has tools only", method),
+		}
 	}
 }
 
 // initialize begins a session. It has what the server offers, less what a sidecar does not pass on.
-func (a *Agent) initialize(ctx context.Context, method string, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
+func (a *Agent) initialize(ctx context.Context, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
 	info, err := a.r.server.Info(ctx)
 	if err != nil {
 		return nil, a.fault(err)
 	}
-	res, err := next(ctx, method, req)
+	res, err := next(ctx, "initialize", req)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"fleet/cmd/fleet-sidecar/internal/calls"
 	"fleet/cmd/fleet-sidecar/internal/rules"
 	"fleet/cmd/fleet-sidecar/internal/tool"
 	"fleet/schemas/sidecar"
@@ -38,13 +37,17 @@ func (r *raw) MarshalJSON() ([]byte, error) { return r.text, nil }
 func (a *Agent) clean(text json.RawMessage) (mcp.Result, error) {
 	clean, ok := a.r.scrub.JSON(text)
 	if !ok {
-		return nil, &jsonrpc.Error{Code: CodeGone, Message: "the tool's answer has a secret in a place where it cannot be taken out"}
+		return nil, &jsonrpc.Error{
+			Code: CodeGone, Message: "the tool's answer has a secret in a place where it cannot be taken out",
+		}
 	}
 	return &raw{text: clean}, nil
 }
 
+type callRequest = mcp.ServerRequest[*mcp.CallToolParamsRaw]
+
 // call decides on a call, records it, makes it and records what came of it.
-func (a *Agent) call(ctx context.Context, req *mcp.ServerRequest[*mcp.CallToolParamsRaw]) (mcp.Result, error) {
+func (a *Agent) call(ctx context.Context, req *callRequest) (mcp.Result, error) {
 	p := req.Params
 	c := sidecar.Call{Tool: p.Name, Session: a.session(req.Session), BytesUp: int64(len(p.Arguments))}
 	arguments, err := rules.Parse(p.Arguments)
@@ -62,16 +65,25 @@ func (a *Agent) call(ctx context.Context, req *mcp.ServerRequest[*mcp.CallToolPa
 	case a.open <- struct{}{}:
 		defer func() { <-a.open }()
 	default:
-		return nil, a.refuse(c, sidecar.ReasonBusy, CodeBusy, fmt.Sprintf("%d calls are open; wait for one to end", maxOpen), nil)
+		text := fmt.Sprintf("%d calls are open; wait for one to end", maxOpen)
+		return nil, a.refuse(c, sidecar.ReasonBusy, CodeBusy, text, nil)
 	}
 	if wait := a.rate.Take(time.Now()); wait > 0 {
 		return nil, a.limited(c, wait)
 	}
 	running, err := a.calls.Begin(c)
 	if err != nil {
-		return nil, &jsonrpc.Error{Code: CodeGone, Message: "the call cannot be recorded, so that it is not made: " + err.Error()}
+		return nil, &jsonrpc.Error{
+			Code: CodeGone, Message: "the call cannot be recorded, so that it is not made: " + err.Error(),
+		}
 	}
-	return a.make(ctx, req, arguments, running)
+	result, err := a.make(ctx, req, arguments.Text)
+	if err != nil {
+		running.End(outcome(err), 0)
+		return nil, a.fault(err)
+	}
+	running.End(verdict(result), len(result))
+	return a.clean(result)
 }
 
 func (a *Agent) refuse(c sidecar.Call, reason string, code int64, text string, data json.RawMessage) error {
@@ -82,37 +94,31 @@ func (a *Agent) refuse(c sidecar.Call, reason string, code int64, text string, d
 func (a *Agent) limited(c sidecar.Call, wait time.Duration) error {
 	seconds := int64(math.Ceil(wait.Seconds()))
 	text := fmt.Sprintf("at most %d calls a minute; the next is possible in %d s", a.r.config.CallsPerMinute, seconds)
-	return a.refuse(c, sidecar.ReasonRate, CodeRate, text, json.RawMessage(fmt.Sprintf(`{"retryAfterSeconds":%d}`, seconds)))
+	data := fmt.Appendf(nil, `{"retryAfterSeconds":%d}`, seconds)
+	return a.refuse(c, sidecar.ReasonRate, CodeRate, text, data)
 }
 
-// make makes a call that is recorded.
-func (a *Agent) make(ctx context.Context, req *mcp.ServerRequest[*mcp.CallToolParamsRaw], arguments *rules.Arguments, running *calls.Running) (mcp.Result, error) {
-	var tell func(json.RawMessage)
+// make makes a call and passes on its progress, if the agent wants that.
+func (a *Agent) make(ctx context.Context, req *callRequest, arguments json.RawMessage) (json.RawMessage, error) {
+	var tell tool.Progress
 	if token := req.Params.GetProgressToken(); token != nil {
 		p := newProgress(a, req.Session, token)
 		go p.tell(ctx)
 		defer p.end()
 		tell = p.told
 	}
-	result, err := a.r.server.Call(ctx, req.Params.Name, arguments.Text, tell)
-	if err != nil {
-		running.End(outcome(err), 0)
-		return nil, a.fault(err)
-	}
-	ended := sidecar.ResultOK
-	if failed(result) {
-		ended = sidecar.ResultToolError
-	}
-	running.End(ended, len(result))
-	return a.clean(result)
+	return a.r.server.Call(ctx, req.Params.Name, arguments, tell)
 }
 
-// failed tells whether the tool itself says so.
-func failed(result json.RawMessage) bool {
+// verdict is a result as a sidecar.Call has it: the tool may say itself that it failed.
+func verdict(result json.RawMessage) string {
 	var said struct {
 		IsError bool `json:"isError"`
 	}
-	return json.Unmarshal(result, &said) == nil && said.IsError
+	if json.Unmarshal(result, &said) == nil && said.IsError {
+		return sidecar.ResultToolError
+	}
+	return sidecar.ResultOK
 }
 
 // outcome is an error as a sidecar.Call has it.

@@ -43,7 +43,7 @@ func (r *Relay) logged(params json.RawMessage) notification {
 }
 
 // setLevel keeps the level for this session, and has the server say as much.
-func (a *Agent) setLevel(ctx context.Context, method string, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
+func (a *Agent) setLevel(ctx context.Context, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
 	level := req.(*mcp.ServerRequest[*mcp.SetLoggingLevelParams]).Params.Level
 	switch {
 	case a.r.config.Shared():
@@ -54,5 +54,5 @@ func (a *Agent) setLevel(ctx context.Context, method string, req mcp.Request, ne
 	if err := a.r.server.SetLevel(ctx, string(level)); err != nil {
 		return nil, a.fault(err)
 	}
-	return next(ctx, method, req)
+	return next(ctx, "logging/setLevel", req)
 }

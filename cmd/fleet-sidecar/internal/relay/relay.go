@@ -22,7 +22,7 @@ import (
 type Server interface {
 	Info(ctx context.Context) (tool.Info, error)
 	List(ctx context.Context, cursor string) (json.RawMessage, error)
-	Call(ctx context.Context, name string, arguments json.RawMessage, progress func(json.RawMessage)) (json.RawMessage, error)
+	Call(ctx context.Context, name string, arguments json.RawMessage, progress tool.Progress) (json.RawMessage, error)
 	SetLevel(ctx context.Context, level string) error
 }
 

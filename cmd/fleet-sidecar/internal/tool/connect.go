@@ -36,7 +36,10 @@ func (t *Tool) connect(ctx context.Context) (*link, error) {
 		l = newLink(newPipes(p, &t.o), p.end, &t.o)
 	}
 	if err := l.initialize(ctx, settled); err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case t.life.Err() != nil:
+			err = gone("ends with its sidecar")
+		case ctx.Err() != nil:
 			err = gone("was not ready within %s", t.o.Ready)
 		}
 		l.kill(err)
@@ -46,13 +49,13 @@ func (t *Tool) connect(ctx context.Context) (*link, error) {
 }
 
 func (l *link) initialize(ctx context.Context, settled func(version string)) error {
-	answer, err := l.ask(ctx, "initialize", nil, func(int64) any {
+	answer, err := l.ask(ctx, question{"initialize", func(int64) any {
 		return map[string]any{
 			"protocolVersion": newest,
 			"capabilities":    struct{}{},
 			"clientInfo":      map[string]string{"name": "fleet-sidecar", "version": "1"},
 		}
-	})
+	}, nil})
 	if err != nil {
 		return unready(err)
 	}

@@ -40,10 +40,17 @@ type link struct {
 	done  chan struct{}
 }
 
+// question is what a server is asked.
+type question struct {
+	method   string
+	params   func(id int64) any // of the question with this identifier, which is that of its progress too
+	progress Progress           // nil where nobody wants to know
+}
+
 // call is a question without an answer yet.
 type call struct {
 	answer   chan *jsonrpc.Response // takes one
-	progress func(json.RawMessage)
+	progress Progress
 }
 
 func newLink(conn mcp.Connection, end func(kill bool), o *Options) *link {
@@ -181,8 +188,8 @@ func (l *link) reply() {
 }
 
 // ask asks and waits for the answer. The error is that of the answer, the cause of ctx's end, or why the link has ended.
-func (l *link) ask(ctx context.Context, method string, progress func(json.RawMessage), params func(id int64) any) (json.RawMessage, error) {
-	c := &call{answer: make(chan *jsonrpc.Response, 1), progress: progress}
+func (l *link) ask(ctx context.Context, q question) (json.RawMessage, error) {
+	c := &call{answer: make(chan *jsonrpc.Response, 1), progress: q.progress}
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
@@ -194,11 +201,11 @@ func (l *link) ask(ctx context.Context, method string, progress func(json.RawMes
 	l.mu.Unlock()
 	defer l.forget(n)
 
-	id, text, err := encode(n, params(n))
+	id, text, err := encode(n, q.params(n))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.conn.Write(ctx, &jsonrpc.Request{ID: id, Method: method, Params: text}); err != nil {
+	if err := l.conn.Write(ctx, &jsonrpc.Request{ID: id, Method: q.method, Params: text}); err != nil {
 		return nil, l.unsent(ctx, err)
 	}
 	select {
@@ -291,7 +298,7 @@ func (l *link) probe() {
 	defer l.probing.Store(false)
 	ctx, stop := context.WithTimeoutCause(context.Background(), l.grace, errTimeout)
 	defer stop()
-	_, err := l.ask(ctx, "ping", nil, func(int64) any { return struct{}{} })
+	_, err := l.ask(ctx, question{"ping", func(int64) any { return struct{}{} }, nil})
 	if errors.Is(err, errTimeout) {
 		l.kill(gone("was ended, since it did not answer for %s after a call had taken too long", l.grace))
 	}

@@ -46,7 +46,9 @@ type Options struct {
 
 // Tool is the server. It is started when it is first needed, and again when it is needed after it has ended.
 type Tool struct {
-	o Options
+	o    Options
+	life context.Context // ends with Close
+	stop context.CancelFunc
 
 	mu        sync.Mutex
 	link      *link // nil, or the last one
@@ -76,7 +78,10 @@ func gone(format string, args ...any) *Error {
 }
 
 // New makes a tool that is not started yet.
-func New(o Options) *Tool { return &Tool{o: o} }
+func New(o Options) *Tool {
+	life, stop := context.WithCancel(context.Background())
+	return &Tool{o: o, life: life, stop: stop}
+}
 
 // Info is what the server says of itself.
 type Info struct {
@@ -97,31 +102,33 @@ func (t *Tool) Info(ctx context.Context) (Info, error) {
 
 // List returns a page of the list of tools, as the server has written it.
 func (t *Tool) List(ctx context.Context, cursor string) (json.RawMessage, error) {
-	return t.ask(ctx, "tools/list", nil, func(int64) any {
+	return t.ask(ctx, question{"tools/list", func(int64) any {
 		return struct {
 			Cursor string `json:"cursor,omitempty"`
 		}{cursor}
-	})
+	}, nil})
 }
 
 // SetLevel tells the server which messages of its log are wanted.
 func (t *Tool) SetLevel(ctx context.Context, level string) error {
-	_, err := t.ask(ctx, "logging/setLevel", nil, func(int64) any {
+	_, err := t.ask(ctx, question{"logging/setLevel", func(int64) any {
 		return struct {
 			Level string `json:"level"`
 		}{level}
-	})
+	}, nil})
 	return err
 }
 
-// Call calls a tool of the server and returns the result as the server has written it: an object. progress gets what the
-// server tells of the progress of this call, if it is not nil; it must not wait. The error is an *Error, or a
-// *jsonrpc.Error that the server has answered with.
-func (t *Tool) Call(ctx context.Context, name string, arguments json.RawMessage, progress func(json.RawMessage)) (json.RawMessage, error) {
+// Progress takes what the server tells of the progress of a call, the parameters of the notification. It must not wait.
+type Progress func(params json.RawMessage)
+
+// Call calls a tool of the server and returns the result as the server has written it: an object. progress may be nil. The
+// error is an *Error, or a *jsonrpc.Error that the server has answered with.
+func (t *Tool) Call(ctx context.Context, name string, arguments json.RawMessage, progress Progress) (json.RawMessage, error) {
 	type meta struct {
 		Token int64 `json:"progressToken"`
 	}
-	return t.ask(ctx, "tools/call", progress, func(id int64) any {
+	return t.ask(ctx, question{"tools/call", func(id int64) any {
 		params := struct {
 			Meta      *meta           `json:"_meta,omitempty"`
 			Name      string          `json:"name"`
@@ -131,19 +138,19 @@ func (t *Tool) Call(ctx context.Context, name string, arguments json.RawMessage,
 			params.Meta = &meta{id}
 		}
 		return params
-	})
+	}, progress})
 }
 
 var errTimeout = errors.New("timeout")
 
-func (t *Tool) ask(ctx context.Context, method string, progress func(json.RawMessage), params func(id int64) any) (json.RawMessage, error) {
+func (t *Tool) ask(ctx context.Context, q question) (json.RawMessage, error) {
 	limit := t.o.Config.Timeout()
 	ctx, stop := context.WithTimeoutCause(ctx, limit, errTimeout)
 	defer stop()
 	l, err := t.running(ctx)
 	if err == nil {
 		var result json.RawMessage
-		if result, err = l.ask(ctx, method, progress, params); err == nil {
+		if result, err = l.ask(ctx, q); err == nil {
 			return result, nil
 		}
 	}
@@ -198,13 +205,14 @@ func (t *Tool) mayStart() error {
 	case t.closed:
 		return gone("is not started any more: its sidecar ends")
 	case wait > 0:
-		return gone("has failed %d times in a row; it is tried again in %s", t.failures, wait.Round(100*time.Millisecond)+100*time.Millisecond)
+		wait = wait.Truncate(100*time.Millisecond) + 100*time.Millisecond
+		return gone("has failed %d times in a row; it is tried again in %s", t.failures, wait)
 	}
 	return nil
 }
 
 func (t *Tool) start(s *start) {
-	ctx, stop := context.WithTimeout(context.Background(), t.o.Ready)
+	ctx, stop := context.WithTimeout(t.life, t.o.Ready)
 	defer stop()
 	began := time.Now()
 	s.link, s.err = t.connect(ctx)
@@ -255,6 +263,7 @@ func (t *Tool) Close() {
 	t.closed = true
 	l, s := t.link, t.starting
 	t.mu.Unlock()
+	t.stop()
 	if s != nil {
 		<-s.done
 	}

@@ -45,9 +45,8 @@ type Server struct {
 // New makes a server of messages of at most max bytes.
 func New(a *relay.Agent, max int) *Server {
 	s := &Server{sessions: newSessions(a.End), max: int64(max)}
-	s.handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return a.Server() }, &mcp.StreamableHTTPOptions{
-		MaxRequestBodyBytes: int64(max),
-	})
+	server := func(*http.Request) *mcp.Server { return a.Server() }
+	s.handler = mcp.NewStreamableHTTPHandler(server, &mcp.StreamableHTTPOptions{MaxRequestBodyBytes: s.max})
 	return s
 }
 
