@@ -33,7 +33,7 @@ var built sync.Once
 func placeDaemons(path string) (err error) {
 	built.Do(func() {
 		bin, _, _ := strings.Cut(path, string(os.PathListSeparator))
-		cmd := exec.Command("go", "build", "-o", bin+"/", "fleet/cmd/fleet-gate")
+		cmd := exec.Command("go", "build", "-o", bin+"/", "fleet/cmd/fleet-gate", "fleet/cmd/fleet-sidecar")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, failed := cmd.CombinedOutput(); failed != nil {
 			err = fmt.Errorf("%w\n%s", failed, out)
