@@ -207,12 +207,15 @@ func (h *host) rotate() {
 
 // rotateCut: a grace that ends while the host is off ends when it boots, without the tool.
 func (h *host) rotateCut() {
-	h.fleet(0, "secret", "rotate", "TOKEN", "--grace", "5s", "--from-file", h.value(canaries[3]))
+	file := h.value(canaries[3])
+	if exit, out, errOut := h.Fleet("secret", "rotate", "TOKEN", "--grace", "12s", "--from-file", file); exit != 0 {
+		h.t.Fatalf("exit status %d\n%s%s", exit, out, errOut)
+	}
 	h.Sh("mv /usr/local/bin/fleet /root/fleet-away; sync; ls " + vaultDir + "/TOKEN.previous")
 	if err := h.Kill(); err != nil {
 		h.t.Fatal(err)
 	}
-	time.Sleep(6 * time.Second)
+	time.Sleep(12 * time.Second)
 	ctx, cancel := context.WithTimeout(h.t.Context(), 3*time.Minute)
 	defer cancel()
 	if err := h.Start(ctx); err != nil {
