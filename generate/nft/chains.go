@@ -23,6 +23,9 @@ func chains(m *model.Fleet) []Chain {
 	if hasPorts(m) {
 		out = append(out, loopback(), closed())
 	}
+	if hasUser(m) && len(m.Sidecars) > 0 {
+		out = append(out, answers())
+	}
 	return append(out, refuse(m))
 }
 
@@ -134,6 +137,15 @@ func closed() Chain {
 	return Chain{Name: "closed", Note: "what a closed socket still has to send", Rules: []Rule{
 		rule("", notFirst, Words("tcp dport"), Ref("local_ports"), Words("accept")),
 		rule("", notFirst, Words("tcp sport"), Ref("local_ports"), Words("accept")),
+	}}
+}
+
+// answers is for sidecars: what they accept of agents of isolation user is a socket of the host's network, though they
+// have another. They can open none there.
+func answers() Chain {
+	return Chain{Name: "answers", Rules: []Rule{
+		rule("", Words("oif"), lo, Words("ip saddr"), Ref("gates"), Words("ct direction reply accept")),
+		rule("", Words("goto"), Name("refuse")),
 	}}
 }
 

@@ -124,8 +124,11 @@ func sets(m *model.Fleet) []Set {
 		uid := []Term{Num(a.UID)}
 		names = append(names, Element{uid, []Term{Quote(CounterName(a.Key))}, a.User})
 		chain := "refuse"
-		if a.Isolation == model.User {
+		switch {
+		case a.Isolation == model.User:
 			chain = "local"
+		case a.Sidecar != "" && hasUser(m):
+			chain = "answers"
 		}
 		if a.LocalPorts != nil {
 			own := Ports(a.LocalPorts.From, a.LocalPorts.To)

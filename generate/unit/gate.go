@@ -58,8 +58,12 @@ func (b *builder) ways(s Section, a *model.Agent) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		s.Env(name, proxy)
 	}
+	direct := "localhost,127.0.0.1,::1"
+	if a.Isolation == model.User && len(b.m.Callable(a.Key)) > 0 {
+		direct += "," + a.GateAddr().String() // where its sidecars are
+	}
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		s.Env(name, "localhost,127.0.0.1,::1")
+		s.Env(name, direct)
 	}
 	if len(a.Policy.Inspected()) == 0 {
 		return

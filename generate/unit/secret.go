@@ -23,6 +23,9 @@ func (b *builder) held(s Section, a *model.Agent) {
 	for _, secret := range a.Brokered() {
 		b.hidden(s, secret.Name)
 	}
+	if len(a.Brokered()) > 0 {
+		s.Int("MemorySwapMax", 0) // values are in its memory
+	}
 }
 
 // exposed gives an agent the secrets whose values it has.

@@ -69,7 +69,7 @@ func scan() error {
 			continue
 		}
 		args, _ := os.ReadFile(dir + "/cmdline")
-		if _, uid, _ := strings.Cut(string(status), "\nUid:\t"); strings.HasPrefix(uid, "0\t") || bytes.Contains(args, []byte("fleet-gate")) {
+		if _, uid, _ := strings.Cut(string(status), "\nUid:\t"); strings.HasPrefix(uid, "0\t") || holds(args) {
 			continue
 		}
 		scanned++
@@ -82,6 +82,12 @@ func scan() error {
 		return fmt.Errorf("only %d processes were looked at", scanned)
 	}
 	return nil
+}
+
+// holds tells of what may have a value: gates, sidecars and their tools.
+func holds(args []byte) bool {
+	return bytes.Contains(args, []byte("fleet-gate")) || bytes.Contains(args, []byte("fleet-sidecar")) ||
+		bytes.Equal(args, []byte("/usr/local/bin/"+program+"\x00tool\x00"))
 }
 
 // memory looks through what a process can write.

@@ -175,10 +175,15 @@ func TestSidecar(t *testing.T) {
 			if got := say("read", "{}"); strings.Contains(got, "root:") || strings.Contains(got, "demo-n1\n") {
 				t.Errorf("the tool reads %s", got)
 			}
-			refused("crash", "{}", "")
-			say("whoami", "{}") // it is there again
-			refused("hang", "{}", "")
-			say("whoami", "{}")
+			for _, fault := range []string{"crash", "hang"} {
+				refused(fault, "{}", "")
+				a.Eventually("the tool is there again", 30*time.Second, func() error {
+					if out, exit := a.called(how, "tool", "whoami", "{}"); exit != 0 {
+						return errors.New(out)
+					}
+					return nil
+				})
+			}
 		}
 		if found := a.hunt(append(brokered, "HELD", "OWN")...); len(found) > 0 {
 			t.Error(strings.Join(found, "\n"))
