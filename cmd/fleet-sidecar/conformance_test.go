@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func TestListAndCall(t *testing.T) {
 		if d := cmp.Diff(toolstub.Tools, names); d != "" || list.Meta != nil {
 			t.Error(d, list.Meta)
 		}
-		if got := mustCall(t, cs, "echo", object{"b": 1, "a": "<é&>"}); got != `{"a":"<é&>","b":1}` {
+		if got := mustCall(t, cs, "echo", json.RawMessage(` { "b": 1, "a": "<é&>" } `)); got != `{"a":"<é&>","b":1}` {
 			t.Errorf("got %s", got)
 		}
 		if got := mustCall(t, cs, "echo", nil); got != `{}` {

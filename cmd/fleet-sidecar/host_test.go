@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/sys/unix"
 
 	"fleet/cmd/fleet-sidecar/internal/toolstub"
 	"fleet/cmd/internal/spool/spooltest"
@@ -27,6 +30,11 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(toolstub.Variable) != "":
 		toolstub.Main()
+		return
+	case os.Getenv("TEST_PREPARE") != "":
+		err := prepare(options{})
+		dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+		fmt.Println(dumpable, err)
 		return
 	case os.Getenv("TEST_SIDECAR") != "":
 		os.Unsetenv("TEST_SIDECAR")
@@ -55,6 +63,7 @@ type host struct {
 	stderr  output
 	cmd     *exec.Cmd
 	env     []string
+	extra   []*os.File // that nobody knows of
 }
 
 type output struct {
@@ -103,10 +112,10 @@ func newHost(t *testing.T, agents ...string) *host {
 		check(t, err)
 		h.ports[key] = tcp.Addr().String()
 		h.keep(tcp, sidecar.HTTPSocket(key))
-		unix, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket(key), Net: "unix"})
+		local, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket(key), Net: "unix"})
 		check(t, err)
-		unix.SetUnlinkOnClose(false)
-		h.keep(unix, sidecar.StdioSocket(key))
+		local.SetUnlinkOnClose(false)
+		h.keep(local, sidecar.StdioSocket(key))
 	}
 	h.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: h.dir + "/notify", Net: "unixgram"})
 	check(t, err)
@@ -158,7 +167,7 @@ func (h *host) run(args ...string) {
 		"TEST_SIDECAR=1", atOnce, "LISTEN_FDS=" + strconv.Itoa(len(h.files)), "LISTEN_FDNAMES=" + strings.Join(h.names, ":"),
 		"NOTIFY_SOCKET=" + h.dir + "/notify", "CREDENTIALS_DIRECTORY=" + h.dir + "/credentials", "SIDECAR_OWN=only-the-daemon",
 	}, h.env...)
-	h.cmd.ExtraFiles = h.files
+	h.cmd.ExtraFiles = slices.Concat(h.files, h.extra)
 	h.cmd.Stderr = &h.stderr
 	check(h.t, h.cmd.Start())
 	cmd := h.cmd

@@ -209,6 +209,7 @@ func TestToolsEndWithTheSidecar(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, "lead")
+			h.mode(toolstub.Stays)
 			h.start()
 			pid := mustCall(t, h.connect("stdio", "lead", nil), "pid", nil)
 			end(h)

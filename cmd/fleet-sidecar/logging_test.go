@@ -25,6 +25,11 @@ func TestLogAndChanges(t *testing.T) {
 		mustCall(t, cs, "log", object{"level": "info", "text": "too little"})
 		mustCall(t, cs, "log", object{"level": "error", "text": "enough"})
 		mustCall(t, cs, "changed", nil)
+		fails(t, cs, "crash", nil, "has ended")
+		eventually(t, "a tool that is started again does not know the level", func() bool {
+			got, err := call(cs, "level", nil)
+			return err == nil && got == `{"level":"warning"}`
+		})
 		select {
 		case got := <-said:
 			if got != `error{"said":"enough","secret":"[secret STUB_TOKEN]"}` {

@@ -143,6 +143,22 @@ func TestNoRecordNoCall(t *testing.T) {
 	}
 }
 
+// What a server logs goes to the one agent there is, and to none where there are more.
+func TestLogged(t *testing.T) {
+	l := newLab(t, &fake{}, sidecar.Config{})
+	for params, want := range map[string]bool{
+		`{"level":"info","data":"x"}`: true, `{"level":"loud","data":"x"}`: false, `{"level":"info","data":`: false, `null`: false,
+	} {
+		if got := l.relay.logged(json.RawMessage(params)) != nil; got != want {
+			t.Errorf("%s: %t", params, got)
+		}
+	}
+	l.relay.config.Agents = append(l.relay.config.Agents, sidecar.Agent{Key: "worker"})
+	if l.relay.logged(json.RawMessage(`{"level":"info","data":"x"}`)) != nil {
+		t.Error("an agent hears of another's calls")
+	}
+}
+
 func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		err  error

@@ -35,7 +35,11 @@ func (t *Tool) connect(ctx context.Context) (*link, error) {
 		settled = func(string) {}
 		l = newLink(newPipes(p, &t.o), p.end, &t.o)
 	}
-	if err := l.initialize(ctx, settled); err != nil {
+	err := l.initialize(ctx, settled)
+	if t.o.Config.Tool.URL != "" {
+		l.info.ListChanged = false // it is told on a stream that is not asked for
+	}
+	if err != nil {
 		switch {
 		case t.life.Err() != nil:
 			err = gone("ends with its sidecar")

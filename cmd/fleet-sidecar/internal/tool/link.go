@@ -31,7 +31,6 @@ type link struct {
 
 	replies chan *jsonrpc.Response
 	probing atomic.Bool
-	odd     atomic.Int64 // answers to what nobody asked
 
 	mu    sync.Mutex
 	next  int64
@@ -127,11 +126,9 @@ func (l *link) answered(r *jsonrpc.Response) {
 	c := l.calls[id]
 	delete(l.calls, id)
 	l.mu.Unlock()
-	if c == nil {
-		l.odd.Add(1) // cancelled, or never asked
-		return
+	if c != nil { // else it was cancelled, or never asked
+		c.answer <- r
 	}
-	c.answer <- r
 }
 
 // told takes what the server says on its own account. Its questions are refused: it gets nothing from an agent but calls.

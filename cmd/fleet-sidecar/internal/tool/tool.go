@@ -53,7 +53,8 @@ type Tool struct {
 	mu        sync.Mutex
 	link      *link // nil, or the last one
 	starting  *start
-	failures  int // in a row
+	level     string // of its log; empty as long as nobody has asked for one
+	failures  int    // in a row
 	notBefore time.Time
 	closed    bool
 }
@@ -109,14 +110,23 @@ func (t *Tool) List(ctx context.Context, cursor string) (json.RawMessage, error)
 	}, nil})
 }
 
-// SetLevel tells the server which messages of its log are wanted.
+// SetLevel tells the server which messages of its log are wanted, also when it is started again.
 func (t *Tool) SetLevel(ctx context.Context, level string) error {
-	_, err := t.ask(ctx, question{"logging/setLevel", func(int64) any {
+	_, err := t.ask(ctx, leveled(level))
+	if err == nil {
+		t.mu.Lock()
+		t.level = level
+		t.mu.Unlock()
+	}
+	return err
+}
+
+func leveled(level string) question {
+	return question{"logging/setLevel", func(int64) any {
 		return struct {
 			Level string `json:"level"`
 		}{level}
-	}, nil})
-	return err
+	}, nil}
 }
 
 // Progress takes what the server tells of the progress of a call, the parameters of the notification. It must not wait.
@@ -229,7 +239,17 @@ func (t *Tool) start(s *start) {
 	default:
 		t.link = s.link
 		go t.watch(s.link, began)
+		if t.level != "" {
+			go t.again(s.link, leveled(t.level))
+		}
 	}
+}
+
+// again asks what the server before was asked. One that does not do it is used all the same.
+func (t *Tool) again(l *link, q question) {
+	ctx, stop := context.WithTimeout(t.life, t.o.Config.Timeout())
+	defer stop()
+	_, _ = l.ask(ctx, q) // as said
 }
 
 // watch waits for the end of a link.

@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -25,12 +27,13 @@ const (
 	Version  = "version"  // speaks a version that nobody knows
 	Noisy    = "noisy"    // says hello on its output first
 	Shutting = "shutting" // closes its output at once and stays
+	Stays    = "stays"    // when its input has ended, and when it is asked to end
 )
 
 // Tools are the names of the server's tools, which all take any arguments.
 var Tools = []string{
 	"ask", "cancelled", "changed", "close", "crash", "echo", "environment", "error", "fail", "flood", "freeze", "garbage",
-	"half", "hang", "huge", "log", "malformed", "noresult", "numbers", "pid", "progress", "secret", "slow", "stderr", "stranger",
+	"half", "hang", "huge", "level", "log", "malformed", "noresult", "numbers", "pid", "progress", "secret", "slow", "stderr", "stranger",
 }
 
 type message struct {
@@ -46,6 +49,7 @@ type server struct {
 	mu        sync.Mutex
 	out       *bufio.Writer
 	cancelled atomic.Int64
+	level     atomic.Value // parameters of the last logging/setLevel
 	frozen    chan struct{}
 	refused   chan int // codes of errors that the server's own questions got
 }
@@ -62,11 +66,16 @@ func Main() {
 		s.raw("Server listening on stdio\n\nnpm notice: a new version\n")
 	case Shutting:
 		os.Stdout.Close()
+	case Stays:
+		signal.Ignore(syscall.SIGTERM)
 	}
 	in := bufio.NewReader(os.Stdin)
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
+			if mode == Stays {
+				time.Sleep(time.Minute)
+			}
 			return
 		}
 		var m message
@@ -121,7 +130,10 @@ func (s *server) handle(mode string, m message) {
 			"protocolVersion": version, "instructions": "use it well", "serverInfo": object{"name": "stub", "version": "7"},
 			"capabilities": object{"tools": object{"listChanged": true}, "logging": object{}, "resources": object{}, "prompts": object{}},
 		})
-	case "ping", "logging/setLevel":
+	case "logging/setLevel":
+		s.level.Store(string(m.Params))
+		s.answer(m.ID, object{})
+	case "ping":
 		s.answer(m.ID, object{})
 	case "tools/list":
 		var list []any
@@ -179,6 +191,8 @@ func (s *server) good(m message, name string, given, token json.RawMessage, a ar
 		s.raw(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"result":{"content":[{"type":"hologram","x":1}],"structuredContent":{"n":12345678901234567890}}}` + "\n")
 	case "environment":
 		s.text(m.ID, strings.Join(os.Environ(), "\n"))
+	case "level":
+		s.text(m.ID, fmt.Sprint(s.level.Load()))
 	case "cancelled":
 		s.text(m.ID, fmt.Sprint(s.cancelled.Load()))
 	case "slow":
