@@ -23,14 +23,39 @@ const repositories = "/srv/git"
 
 // hosts are those origins that real clients ask.
 func hosts() []origins.Host {
+	git := &cgi.Handler{
+		Path: "/usr/lib/git-core/git-http-backend",
+		Env:  []string{"GIT_PROJECT_ROOT=" + repositories, "GIT_HTTP_EXPORT_ALL=1"},
+	}
 	return []origins.Host{
-		{Name: "git.test", Handler: &cgi.Handler{
-			Path: "/usr/lib/git-core/git-http-backend",
-			Env:  []string{"GIT_PROJECT_ROOT=" + repositories, "GIT_HTTP_EXPORT_ALL=1"},
-		}},
+		{Name: "git.test", Handler: git},
+		{Name: "private.test", Handler: private(git)},
+		{Name: "api.github.com", Handler: http.HandlerFunc(gitHub)},
 		{Name: "registry.test", Handler: registry()},
 		{Name: "api.anthropic.com", Handler: new(anthropicstub.Server)},
 	}
+}
+
+// private asks for a password first, as git's servers do. Which one was given is the test's to look at.
+func private(of http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := r.BasicAuth(); !ok {
+			w.Header().Set("WWW-Authenticate", `Basic realm="private"`)
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		of.ServeHTTP(w, r)
+	})
+}
+
+// gitHub tells who asks, as GitHub's API does.
+func gitHub(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if r.Header.Get("Authorization") == "" || r.URL.Path != "/user" {
+		http.Error(w, `{"message":"Bad credentials"}`, http.StatusUnauthorized)
+		return
+	}
+	_, _ = w.Write([]byte(`{"login":"atlas"}`))
 }
 
 // registry serves one package to npm and one to pip.

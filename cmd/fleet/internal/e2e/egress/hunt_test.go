@@ -28,7 +28,7 @@ func patterns(names ...string) string {
 }
 
 // brokered are the secrets that no agent has.
-var brokered = []string{"API_KEY", "TOKEN", "SIGNED", "OTHERS", "NPM_TOKEN", "ANTHROPIC_API_KEY"}
+var brokered = []string{"API_KEY", "TOKEN", "SIGNED", "OTHERS", "NPM_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "GITHUB_TOKEN"}
 
 // hunt looks for values wherever one could be: in the memory, environment and command line of every process of the agents
 // and of what else is not a gate, in files, journals and core dumps. What it reads with has them, and is left out.

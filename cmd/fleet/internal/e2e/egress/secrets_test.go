@@ -20,34 +20,38 @@ import (
 const secretsText = `{
   secrets: {
     API_KEY: { hosts: ['key.test'], header: 'x-api-key', query: 'key', agents: ['n1', 'u1'] },
-    TOKEN: { hosts: ['token.test', 'git.test'], bearer: true, basic: true, paths: ['/ok/*', '/mirror', '/mirror/*', '/repo.git/*'], methods: ['GET', 'POST'], agents: ['n1', 'u1'] },
+    TOKEN: { hosts: ['token.test', 'private.test'], bearer: true, basic: true, paths: ['/ok/*', '/mirror', '/mirror/*', '/thing.git/*'], methods: ['GET', 'POST'], agents: ['n1', 'u1'] },
     SIGNED: { hosts: ['s3.test'], sigv4: 'AKIAIOSFODNN7EXAMPLE', agents: ['n1', 'u1'] },
     OTHERS: { hosts: ['key.test'], header: 'x-api-key', agents: ['n2', 'u2'] },
     NPM_TOKEN: { hosts: ['registry.test'], agents: ['n1', 'u1'] },
     ANTHROPIC_API_KEY: { agents: ['n1', 'u1'] },
+    CLAUDE_CODE_OAUTH_TOKEN: { agents: ['n1', 'u1'] },
+    GITHUB_TOKEN: { agents: ['n1', 'u1'] },
     OPEN: { disposition: 'expose', env: 'OPEN_VALUE', agents: ['n2', 'u2'] },
   },
-  egress+: { allow+: ['key.test', 'token.test', 's3.test'] },
+  egress+: { allow+: ['key.test', 'token.test', 'private.test', 's3.test', 'api.github.com', 'github.com', 'uploads.github.com'] },
 }`
 
 // values are what the vault holds: by chance, so that this program, which the agents run too, does not have them. One has
 // what must be written in another way in JSON, in a query and in base64.
 var values = map[string]string{
-	"API_KEY":           `k "/+=` + rand.Text() + `\ & end`,
-	"TOKEN":             rand.Text() + "0123456789abcdef",
-	"SIGNED":            rand.Text() + "/" + rand.Text()[:13],
-	"OTHERS":            rand.Text(),
-	"NPM_TOKEN":         "npm_" + rand.Text() + rand.Text()[:10],
-	"ANTHROPIC_API_KEY": "sk-ant-api03-" + rand.Text() + rand.Text() + rand.Text(),
-	"OPEN":              rand.Text(),
-	"HELD":              rand.Text(),
-	"OWN":               rand.Text(),
+	"API_KEY":                 `k "/+=` + rand.Text() + `\ & end`,
+	"TOKEN":                   rand.Text() + "0123456789abcdef",
+	"SIGNED":                  rand.Text() + "/" + rand.Text()[:13],
+	"OTHERS":                  rand.Text(),
+	"NPM_TOKEN":               "npm_" + rand.Text() + rand.Text()[:10],
+	"ANTHROPIC_API_KEY":       "sk-ant-api03-" + rand.Text() + rand.Text() + rand.Text(),
+	"OPEN":                    rand.Text(),
+	"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-" + rand.Text() + rand.Text() + rand.Text(),
+	"GITHUB_TOKEN":            "ghp_" + rand.Text() + rand.Text()[:10],
+	"HELD":                    rand.Text(),
+	"OWN":                     rand.Text(),
 }
 
 // withSecrets makes a machine whose agents have secrets.
 func withSecrets(t testing.TB, o machine.Options) *lab {
 	l := begin(t, o)
-	l.net.Public("key.test", "token.test", "s3.test")
+	l.net.Public("key.test", "token.test", "private.test", "s3.test", "api.github.com")
 	b := l.Build(spec(secretsText, sidecarText))
 	for name, value := range values {
 		l.seal(name, value)
@@ -78,6 +82,10 @@ func (a *agent) placeholder(name string) string {
 	switch name {
 	case "NPM_TOKEN":
 		form = fleet.Placeholder{Prefix: "npm_", Length: 40}
+	case "GITHUB_TOKEN":
+		form = fleet.Placeholder{Prefix: "ghp_", Length: 40}
+	case "CLAUDE_CODE_OAUTH_TOKEN":
+		form = fleet.Placeholder{Prefix: "sk-ant-oat01-", Length: 108}
 	case "ANTHROPIC_API_KEY":
 		form = fleet.Placeholder{Prefix: "sk-ant-api03-", Length: 108}
 	}
