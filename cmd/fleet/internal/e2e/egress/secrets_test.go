@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fleet/activate/machine"
 	"fleet/generate/model"
@@ -213,4 +214,72 @@ func TestCATJ3PlantedKey(t *testing.T) {
 			t.Errorf("a host without secrets saw %q", got)
 		}
 	})
+}
+
+// F20: a rotation while requests run. The agent goes on, the new value goes out, and neither comes back to the agent.
+func TestCATF20Rotation(t *testing.T) {
+	t.Parallel()
+	secret(t, func(t *testing.T, a *agent) {
+		pid, old := a.pid(), values["TOKEN"]
+		c, _, err := a.give(order{Op: "none"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		done := make(chan string, 1)
+		go func() {
+			out, _ := a.sh(order{Script: `for i in $(seq 40); do curl -sS -m 20 -o /dev/null -w '%{http_code}\n' --retry 3 --retry-all-errors ` +
+				`-H "Authorization: Bearer $TOKEN" https://token.test/ok/x; done | sort | uniq -c`, Time: 2 * time.Minute})
+			done <- out
+		}()
+		values["TOKEN"] = rand.Text() + "rotated"
+		a.M.WriteFile("/root/value", values["TOKEN"], 0o600)
+		out := a.Sh("fleet secret rotate TOKEN --project demo --from-file /root/value; shred -u /root/value")
+		if !strings.Contains(out, "fleet-demo-"+a.key+"-gate.service") {
+			t.Errorf("it does not say what was restarted: %s", out)
+		}
+		if out := <-done; strings.TrimSpace(out) != "40 200" {
+			t.Errorf("requests in the meantime: %s", out)
+		}
+		a.net.Forget()
+		a.must(order{Script: `curl -sSf -H "Authorization: Bearer $TOKEN" https://token.test/ok/x`}, "origin token.test")
+		if got := a.got("token.test", "Authorization"); !slices.Equal(got, []string{"Bearer " + values["TOKEN"]}) {
+			t.Errorf("the origin saw %q", got)
+		}
+		answer, _ := a.sh(order{Script: `curl -sS -H "Authorization: Bearer $TOKEN" 'https://token.test/mirror?as=none&other=` + old + `'`})
+		if strings.Contains(answer, old) || strings.Contains(answer, values["TOKEN"]) {
+			t.Errorf("the agent sees %s", answer)
+		}
+		if now := a.pid(); now != pid {
+			t.Errorf("the agent's process was %s and is %s", pid, now)
+		}
+	})
+}
+
+// What becomes absent is gone from the host, and what needs it again says so before anything changes.
+func TestSecretAbsent(t *testing.T) {
+	t.Parallel()
+	l := begin(t, machine.Options{})
+	l.net.Public("key.test", "token.test", "private.test", "s3.test", "api.github.com")
+	const keyOnly = `{ secrets: { API_KEY: { hosts: ['key.test'], header: 'x-api-key', agents: ['n1'] } }, egress+: { allow+: ['key.test'] } }`
+	with, without := l.Build(spec(keyOnly)), l.Build(spec(keyOnly, `{ secrets: { API_KEY: { disposition: 'absent' } } }`))
+	if _, exit := l.Try("fleet", "switch", "--no-confirm", with+"/"); exit != 3 {
+		t.Errorf("a switch without the value: exit status %d", exit)
+	}
+	if out, _ := l.Try("fleet", "switch", "--no-confirm", with+"/"); !strings.Contains(out, "sudo fleet secret set API_KEY") {
+		t.Errorf("it does not say what to do: %s", out)
+	}
+	l.seal("API_KEY", values["API_KEY"])
+	l.Switch(with)
+	l.Switch(without)
+	if out, exit := l.Try("ls", "/var/lib/fleet/demo/secrets/API_KEY"); exit == 0 {
+		t.Errorf("its value is still there: %s", out)
+	}
+	if out, exit := l.Try("fleet", "rollback"); exit != 3 || !strings.Contains(out, "sudo fleet secret set API_KEY") {
+		t.Errorf("exit status %d: %s", exit, out)
+	}
+	a := l.agent(t, "n1")
+	if out, exit := a.sh(order{Script: `curl -sSf -H "x-api-key: ${API_KEY:-none}" https://key.test/x`}); exit != 0 || len(a.got("key.test", "X-Api-Key")) != 1 {
+		t.Errorf("the host is out of reach: %s", out)
+	}
 }
