@@ -105,4 +105,6 @@ func credentials(r *http.Request) (out []string) {
 }
 
 // mirrorFrames tells a WebSocket the credentials with which it was opened.
-func mirrorFrames(c *websocket.Conn) { _, _ = io.WriteString(c, strings.Join(credentials(c.Request()), " ")) }
+func mirrorFrames(c *websocket.Conn) {
+	_, _ = io.WriteString(c, strings.Join(credentials(c.Request()), " "))
+}
