@@ -68,6 +68,11 @@ func TestCheck(t *testing.T) {
 			"missing harness", func(_ *testing.T, q *Question) { q.Manifest.Agents[0].Program = "codex" },
 			[]string{`agents.lead.harness: "codex" is not in /usr/local/bin:/usr/bin:/bin`, "install it: npm install claude"},
 		},
+		{"missing tool of a sidecar", func(_ *testing.T, q *Question) {
+			q.Manifest.Sidecars = []manifest.Sidecar{
+				{Name: "deploy", Agents: []string{"lead"}, Program: "/usr/bin/deploy-mcp"}, {Name: "unused", Program: "/usr/bin/none"},
+			}
+		}, []string{`sidecars.deploy.command: "/usr/bin/deploy-mcp" is not a program of this host`}},
 		{"harness that others can change", func(t *testing.T, q *Question) {
 			put(t, q.Root+"/usr/local/bin/claude", "", 0o777)
 		}, []string{"/usr/local/bin/claude can be changed by others than root"}},

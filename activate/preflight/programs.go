@@ -44,22 +44,34 @@ func programs(q Question, r *report.Report) {
 	}
 }
 
-// harnesses looks each agent's program up as its unit will, and refuses one that somebody else than root could replace.
+// harnesses looks up what agents and sidecars run.
 func harnesses(q Question, r *report.Report) {
+	const usual = "install it into /usr/local/bin or /usr/bin"
 	for _, a := range q.Manifest.Agents {
-		if !a.Enabled || a.Program == "" {
-			continue
-		}
-		at := "agents." + a.Key + ".harness"
-		path, ok := find(q.Root, agentPath, a.Program)
-		if !ok {
-			hint := "install it into /usr/local/bin or /usr/bin"
+		if a.Enabled && a.Program != "" {
+			hint := usual
 			if a.Install != "" {
 				hint = "install it: " + a.Install
 			}
-			r.ErrorHint(at, fmt.Sprintf("%q is not in %s", a.Program, strings.Join(agentPath, ":")), hint)
-			continue
+			trusted(q, r, "agents."+a.Key+".harness", a.Program, hint)
 		}
+	}
+	for _, s := range q.Manifest.Sidecars {
+		if len(s.Agents) > 0 && s.Program != "" {
+			trusted(q, r, "sidecars."+s.Name+".command", s.Program, usual)
+		}
+	}
+}
+
+// trusted looks a program up as a unit will, and refuses one that somebody else than root could replace.
+func trusted(q Question, r *report.Report, at, program, hint string) {
+	path, ok := find(q.Root, agentPath, program)
+	switch {
+	case !ok && filepath.IsAbs(program):
+		r.ErrorHint(at, fmt.Sprintf("%q is not a program of this host", program), hint)
+	case !ok:
+		r.ErrorHint(at, fmt.Sprintf("%q is not in %s", program, strings.Join(agentPath, ":")), hint)
+	default:
 		if by := writableBy(q, path); by != "" {
 			r.ErrorHint(at, fmt.Sprintf("%s can be changed by others than root (%s)", path, by),
 				"chown it to root and take the write permission away")
