@@ -44,6 +44,11 @@ func Take(ctx context.Context, c agents.Control, known []status.Drift) (*status.
 		out[a.Key].to(&one)
 		s.Agents = append(s.Agents, one)
 	}
+	for _, one := range c.Manifest.Sidecars {
+		s.Sidecars = append(s.Sidecars, status.Sidecar{
+			Key: one.Key, Unit: one.Unit, State: loaded[one.Unit].ActiveState, Agents: one.Agents,
+		})
+	}
 	if s.Drift = known; known == nil {
 		s.Drift = drift.Find(ctx, drift.Host{Profile: c.Profile, Number: c.Number, Manifest: c.Manifest, Loaded: loaded})
 	}

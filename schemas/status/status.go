@@ -50,8 +50,17 @@ type Status struct {
 	Generation Generation `json:"generation"`
 	Drift      []Drift    `json:"drift"`
 	Agents     []Agent    `json:"agents"`
+	Sidecars   []Sidecar  `json:"sidecars,omitempty"`
 	Healthy    bool       `json:"healthy"`
 	Reasons    []string   `json:"reasons,omitempty"` // why the project is not healthy, its agents' own reasons apart
+}
+
+// Sidecar is a tool that holds secrets. Where it has failed, Reasons tells why.
+type Sidecar struct {
+	Key    string   `json:"key"`
+	Unit   string   `json:"unit"`
+	State  string   `json:"state"`  // of its unit, as systemd says it; inactive waits for a call
+	Agents []string `json:"agents"` // keys of those that may call it
 }
 
 // Generation is the live generation.

@@ -27,6 +27,7 @@ func (v View) Text(s *status.Status) string {
 	var b strings.Builder
 	b.WriteString(v.project(s) + "\n")
 	b.WriteString(v.agents(s).Render(v.Width, v.Color))
+	b.WriteString(v.sidecars(s))
 	for _, line := range v.remarks(s) {
 		b.WriteString(line + "\n")
 	}
@@ -68,6 +69,27 @@ func (v View) agents(s *status.Status) *table.Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// sidecars is a table of the tools that hold secrets, "" where there are none.
+func (v View) sidecars(s *status.Status) string {
+	if len(s.Sidecars) == 0 {
+		return ""
+	}
+	t := &table.Table{Columns: []table.Column{{Title: "SIDECAR"}, {Title: "STATE"}, {Title: "CALLED BY", Rank: 1}}}
+	for _, one := range s.Sidecars {
+		state, color := one.State, ""
+		switch state {
+		case "inactive":
+			state = "waiting"
+		case "failed":
+			color = table.Red
+		}
+		row := table.Cells(plaintext.Line(strings.TrimPrefix(one.Key, "sidecar-")), plaintext.Line(state), plaintext.Short(strings.Join(one.Agents, ", "), 60))
+		row[1].Color = color
+		t.Rows = append(t.Rows, row)
+	}
+	return t.Render(v.Width, v.Color)
 }
 
 func stateColor(a status.Agent) string {
