@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"fleet/schemas/report"
 	"fleet/schemas/strict"
 )
 
@@ -66,35 +65,11 @@ func encode(v any, prefix string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+var file = strict.File[Manifest]{
+	Name: FileName, What: "manifest ", Version: Version, MaxSize: MaxManifest, Check: (*Manifest).Check,
+}
+
 // Parse reads a manifest from outside. Unknown keys, another version and every value that Check refuses are errors; a
 // manifest that it returns can be trusted in its form, and says nothing yet about the files. Where the values are at
 // fault the error is a *report.Err with all faults.
-func Parse(b []byte) (*Manifest, error) {
-	if len(b) > MaxManifest {
-		return nil, refuse("manifest must have at most %d bytes, has %d", MaxManifest, len(b))
-	}
-	version, err := strict.Version(b)
-	if err != nil {
-		return nil, refuse("manifest must be JSON: %v", err)
-	}
-	if version != Version {
-		return nil, refuse("manifest has version %d, this tool reads version %d", version, Version)
-	}
-	m := new(Manifest)
-	if err := strict.Into(b, m); err != nil { // nothing follows it: the whole was read as one value above
-		return nil, refuse("manifest must follow its schema: %v", err)
-	}
-	if r := m.Check(); r.Failed() {
-		return nil, r.Err()
-	}
-	return m, nil
-}
-
-func refuse(format string, args ...any) error {
-	var r report.Report
-	r.Add(report.Entry{
-		Where: FileName, Message: fmt.Sprintf(format, args...),
-		Hint: "build the generation again with this version: fleet build",
-	})
-	return r.Err()
-}
+func Parse(b []byte) (*Manifest, error) { return file.Parse(b) }

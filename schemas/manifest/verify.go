@@ -64,7 +64,7 @@ func read(root *os.Root, dir string) (*Manifest, error) {
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return nil, refuse("manifest of %s must be a regular file", dir)
+		return nil, file.Refuse("of %s must be a regular file", dir)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, MaxManifest+1))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"fleet/schemas/report"
 	"fleet/schemas/strict"
 )
 
@@ -26,38 +25,8 @@ func Encode(p *Policy) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Parse reads what Encode wrote, and nothing else: two readers must never see two policies in one file. Another
-// version, an unknown key, a key in other letters or twice, and every value that Check refuses are errors, all of them
-// a *report.Err.
-func Parse(b []byte) (*Policy, error) {
-	if len(b) > MaxSize {
-		return nil, refuse("must have at most %d bytes, has %d", MaxSize, len(b))
-	}
-	version, err := strict.Version(b)
-	if err != nil {
-		return nil, refuse("must be JSON: %v", err)
-	}
-	if version != Version {
-		return nil, refuse("has version %d, this tool reads version %d", version, Version)
-	}
-	p := new(Policy)
-	if err := strict.Into(b, p); err != nil {
-		return nil, refuse("must follow its schema: %v", err)
-	}
-	if r := p.Check(); r.Failed() {
-		return nil, r.Err()
-	}
-	if again, err := Encode(p); err != nil || !bytes.Equal(again, b) {
-		return nil, refuse("must be written as fleet build writes it: same keys, order and spacing")
-	}
-	return p, nil
-}
+var file = strict.File[Policy]{Name: FileName, Version: Version, MaxSize: MaxSize, Check: (*Policy).Check, Encode: Encode}
 
-func refuse(format string, args ...any) error {
-	var r report.Report
-	r.Add(report.Entry{
-		Where: FileName, Message: fmt.Sprintf(format, args...),
-		Hint: "build the generation again with this version: fleet build",
-	})
-	return r.Err()
-}
+// Parse reads what Encode wrote, and nothing else: two readers must never see two policies in one file. Whatever is wrong
+// is a *report.Err.
+func Parse(b []byte) (*Policy, error) { return file.Parse(b) }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"fleet/schemas/report"
 	"fleet/schemas/strict"
 )
 
@@ -26,37 +25,7 @@ func Encode(c *Config) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Parse reads what Encode wrote, and nothing else. Another version, an unknown key, a key twice, and every value that Check
-// refuses are errors, all of them a *report.Err.
-func Parse(b []byte) (*Config, error) {
-	if len(b) > MaxSize {
-		return nil, refuse("must have at most %d bytes, has %d", MaxSize, len(b))
-	}
-	version, err := strict.Version(b)
-	if err != nil {
-		return nil, refuse("must be JSON: %v", err)
-	}
-	if version != Version {
-		return nil, refuse("has version %d, this tool reads version %d", version, Version)
-	}
-	c := new(Config)
-	if err := strict.Into(b, c); err != nil {
-		return nil, refuse("must follow its schema: %v", err)
-	}
-	if r := c.Check(); r.Failed() {
-		return nil, r.Err()
-	}
-	if again, err := Encode(c); err != nil || !bytes.Equal(again, b) {
-		return nil, refuse("must be written as fleet build writes it: same keys, order and spacing")
-	}
-	return c, nil
-}
+var file = strict.File[Config]{Name: FileName, Version: Version, MaxSize: MaxSize, Check: (*Config).Check, Encode: Encode}
 
-func refuse(format string, args ...any) error {
-	var r report.Report
-	r.Add(report.Entry{
-		Where: FileName, Message: fmt.Sprintf(format, args...),
-		Hint: "build the generation again with this version: fleet build",
-	})
-	return r.Err()
-}
+// Parse reads what Encode wrote, and nothing else. Whatever is wrong is a *report.Err.
+func Parse(b []byte) (*Config, error) { return file.Parse(b) }
