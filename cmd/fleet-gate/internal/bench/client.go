@@ -54,7 +54,7 @@ func (s *subject) connectTLS(host string, port int) (net.Conn, error) {
 		return nil, err
 	}
 	own := t.ConnectionState().PeerCertificates[0].Issuer.CommonName != originName
-	if want := host == seenHost && s.name == "gate"; own != want {
+	if want := s.opens && (host != tlsHost); own != want {
 		c.Close()
 		return nil, fmt.Errorf("%s: inspects %s: %v", s.name, host, own)
 	}
@@ -92,22 +92,32 @@ func oneByte(c net.Conn) error {
 // web is a connection on which one HTTP request follows the other.
 type web struct {
 	net.Conn
-	r   *bufio.Reader
-	buf []byte
+	r      *bufio.Reader
+	buf    []byte // made at the first get
+	fields string // of each request, besides those that all have
 }
 
 func newWeb(c net.Conn) *web {
-	return &web{Conn: c, r: bufio.NewReader(c), buf: make([]byte, 256<<10)}
+	return &web{Conn: c, r: bufio.NewReader(c)}
+}
+
+// send asks for a target and reads the head of the answer, whose length it returns.
+func (w *web) send(target, host string) (int, error) {
+	head := "GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: bench\r\nAccept: */*\r\n" + w.fields + "\r\n"
+	if _, err := io.WriteString(w, head); err != nil {
+		return 0, err
+	}
+	return readAnswer(w.r)
 }
 
 // get asks for a target and reads all of the answer, whose length it returns.
 func (w *web) get(target, host string) (int, error) {
-	if _, err := io.WriteString(w, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"); err != nil {
-		return 0, err
-	}
-	size, err := readAnswer(w.r)
+	size, err := w.send(target, host)
 	if err != nil {
 		return 0, err
+	}
+	if w.buf == nil {
+		w.buf = make([]byte, 256<<10)
 	}
 	for left := size; left > 0; {
 		n, err := w.r.Read(w.buf[:min(left, len(w.buf))])

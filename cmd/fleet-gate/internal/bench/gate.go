@@ -26,11 +26,12 @@ func gatePolicy() *policy.Policy {
 			{Name: "raw", Host: rawHost, Ports: []int{echoPort, rawPort}, Protocol: policy.Raw},
 			{Name: "http", Host: httpHost, Ports: []int{httpPort}, Protocol: policy.HTTP},
 			{Name: "tls", Host: tlsHost, Ports: []int{tlsPort}, Protocol: policy.TLS},
-			{
-				Name: "seen", Host: seenHost, Ports: []int{tlsPort}, Protocol: policy.TLS,
-				Methods: []string{"GET"}, Paths: []string{"/*"},
-			},
 		},
+	}
+	for _, host := range []string{seenHost, keyHost, onceHost} {
+		p.Allow = append(p.Allow, policy.Rule{
+			Name: host, Host: host, Ports: []int{tlsPort}, Protocol: policy.TLS, Methods: []string{"GET"}, Paths: []string{"/*"},
+		})
 	}
 	for i := range others {
 		p.Allow = append(p.Allow, policy.Rule{
@@ -40,19 +41,24 @@ func gatePolicy() *policy.Policy {
 	return p
 }
 
-// startGate starts a gate as its unit does: with an authority that stands already, passed sockets, and timers that may be
-// late.
+// startGate starts a gate that has no secrets.
 func (l *lab) startGate() (*subject, error) {
 	dir, err := l.dir("gate")
 	if err != nil {
 		return nil, err
 	}
-	flags, err := l.gateFiles(dir)
+	return l.runGate(&subject{name: "gate"}, dir, gatePolicy())
+}
+
+// runGate starts a gate as its unit does: with an authority that stands already, passed sockets, and timers that may be
+// late.
+func (l *lab) runGate(s *subject, dir string, p *policy.Policy, more ...string) (*subject, error) {
+	flags, err := l.gateFiles(dir, p)
 	if err != nil {
 		return nil, err
 	}
 	ip := l.address()
-	s := &subject{name: "gate", proxy: target(ip, proxyPort), names: true, slack: gateSlack}
+	s.proxy, s.names, s.opens, s.slack = target(ip, proxyPort), true, true, gateSlack
 	for _, at := range []struct {
 		network string
 		port    int
@@ -61,12 +67,13 @@ func (l *lab) startGate() (*subject, error) {
 			return nil, err
 		}
 	}
-	return s, l.start(s, slices.Concat(execAs, []string{l.gate}, flags, []string{"--journal", l.journal.socket})...)
+	flags = slices.Concat(flags, []string{"--journal", l.journal.socket}, more)
+	return s, l.start(s, slices.Concat(execAs, []string{l.gate}, flags)...)
 }
 
 // gateFiles writes policy and roots into the gate's folder and makes its authority. It returns the flags that both need.
-func (l *lab) gateFiles(dir string) ([]string, error) {
-	text, err := policy.Encode(gatePolicy())
+func (l *lab) gateFiles(dir string, p *policy.Policy) ([]string, error) {
+	text, err := policy.Encode(p)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,9 @@ func inspect(l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []row{{what: "added p50 of an inspected request, to the relay's", ratio: s.added("gate", "relay"), bound: 2.5}}, nil
+	return []row{{
+		what: "added p50 of an inspected request, to the relay's", ratio: s.added("gate", "relay", p50), bound: 2.5,
+	}}, nil
 }
 
 func inspectStream(l *lab) ([]row, error) {
@@ -41,35 +43,39 @@ func inspectStream(l *lab) ([]row, error) {
 
 // inspectMemory compares the greatest memory after a GiB of one answer with that after a sixteenth.
 func inspectMemory(l *lab) ([]row, error) {
+	r, err := l.memory("gate that inspects", (*lab).startGate, seenHost)
+	return []row{{what: "greatest memory after 1 GiB inspected, to that after 64 MiB", ratio: r, bound: 1.1}}, err
+}
+
+func (l *lab) memory(what string, start starter, host string) (ratio.Ratio, error) {
 	const runs = 5 // the numbers differ little
 	var before, after []float64
 	for range min(runs, l.pairs) {
-		b, a, err := l.peaks()
+		b, a, err := l.peaks(start, host)
 		l.stopAll()
 		if err != nil {
-			return nil, err
+			return ratio.Ratio{}, err
 		}
 		before, after = append(before, b), append(after, a)
 	}
-	l.note("\nGreatest memory of a gate that inspects: %.1f MiB after 64 MiB, %.1f MiB after 1 GiB more.",
+	l.note("\nGreatest memory of a %s: %.1f MiB after 64 MiB, %.1f MiB after 1 GiB more.", what,
 		meter.Median(before)/(1<<20), meter.Median(after)/(1<<20))
-	return []row{{what: "greatest memory after 1 GiB inspected, to that after 64 MiB", ratio: ratio.Of(after, before), bound: 1.1}}, nil
+	return ratio.Of(after, before), nil
 }
 
-func (l *lab) peaks() (before, after float64, err error) {
-	s, err := l.startGate()
+func (l *lab) peaks(start starter, host string) (before, after float64, err error) {
+	s, err := start(l)
 	if err != nil {
 		return 0, 0, err
 	}
-	c, err := s.connectTLS(seenHost, tlsPort)
+	w, err := s.secureWeb(host)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer c.Close()
-	w := newWeb(c)
+	defer w.Close()
 	var peaks [2]float64
 	for i, size := range []int{gib / 16, gib} {
-		if err := take(w, seenHost, size); err != nil {
+		if err := take(w, host, size); err != nil {
 			return 0, 0, err
 		}
 		m, err := meter.Resident(s.pid())

@@ -27,10 +27,13 @@ const (
 	httpHost = "web.bench.example"
 	tlsHost  = "tls.bench.example"
 	seenHost = "seen.bench.example" // inspected
+	keyHost  = "key.bench.example"  // inspected, and wants a secret
+	onceHost = "once.bench.example" // as keyHost, and answers once on a connection
 )
 
 var addresses = map[string]string{
 	rawHost: "93.184.215.1", httpHost: "93.184.215.2", tlsHost: "93.184.215.3", seenHost: "93.184.215.4",
+	keyHost: "93.184.215.5", onceHost: "93.184.215.6",
 }
 
 func target(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
@@ -55,10 +58,12 @@ func startOrigin() (*origin, error) {
 		serve func(net.Conn)
 	}{
 		{rawHost, echoPort, plain, echo},
-		{rawHost, rawPort, plain, serveHTTP},
-		{httpHost, httpPort, plain, serveHTTP},
-		{tlsHost, tlsPort, secure, serveHTTP},
-		{seenHost, tlsPort, secure, serveHTTP},
+		{rawHost, rawPort, plain, anyone.serve},
+		{httpHost, httpPort, plain, anyone.serve},
+		{tlsHost, tlsPort, secure, anyone.serve},
+		{seenHost, tlsPort, secure, anyone.serve},
+		{keyHost, tlsPort, secure, keyed.serve},
+		{onceHost, tlsPort, secure, once.serve},
 	} {
 		var l net.Listener
 		err := inOriginNet(func() (err error) {
@@ -104,40 +109,53 @@ func accept(l net.Listener, serve func(net.Conn)) {
 // answerSize is that of the answer to a request for "/".
 const answerSize = 1 << 10
 
+// site is what a host answers.
+type site struct {
+	small, block []byte // the answer to "/" with its head, and what larger ones consist of
+	field        []byte // the line that a head must have; nil: none
+	once         bool   // it closes a connection behind an answer
+}
+
 var (
-	small = []byte(answerHead(answerSize) + strings.Repeat("x", answerSize))
-	block = bytes.Repeat([]byte("0123456789abcdef"), 16<<10) // 256 KiB
+	anyone = &site{
+		small: []byte(answerHead(answerSize) + strings.Repeat("x", answerSize)),
+		block: bytes.Repeat([]byte("0123456789abcdef"), 16<<10), // 256 KiB
+	}
+	refused = []byte("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
 )
 
 func answerHead(size int) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size)
 }
 
-// serveHTTP answers GET / and GET /SIZE. A server of package net/http would be more of what is measured than a proxy is.
-func serveHTTP(c net.Conn) {
+// serve answers GET / and GET /SIZE. A server of package net/http would be more of what is measured than a proxy is.
+func (s *site) serve(c net.Conn) {
 	r := bufio.NewReader(c)
 	for {
-		size, err := readRequest(r)
+		size, good, err := s.readRequest(r)
 		if err != nil {
 			return
 		}
-		if size == 0 {
-			_, err = c.Write(small)
-		} else {
-			err = sendBlocks(c, size)
+		switch {
+		case !good:
+			_, err = c.Write(refused)
+		case size == 0:
+			_, err = c.Write(s.small)
+		default:
+			err = s.sendBlocks(c, size)
 		}
-		if err != nil {
+		if err != nil || s.once {
 			return
 		}
 	}
 }
 
-func sendBlocks(c net.Conn, size int) error {
+func (s *site) sendBlocks(c net.Conn, size int) error {
 	if _, err := io.WriteString(c, answerHead(size)); err != nil {
 		return err
 	}
 	for size > 0 {
-		n, err := c.Write(block[:min(size, len(block))])
+		n, err := c.Write(s.block[:min(size, len(s.block))])
 		if err != nil {
 			return err
 		}
@@ -146,17 +164,19 @@ func sendBlocks(c net.Conn, size int) error {
 	return nil
 }
 
-// readRequest reads a head and returns the number that the path is, 0 for "/".
-func readRequest(r *bufio.Reader) (size int, err error) {
+// readRequest reads a head and returns the number that the path is, 0 for "/", and whether the site answers it.
+func (s *site) readRequest(r *bufio.Reader) (size int, good bool, err error) {
+	good = s.field == nil
 	for n := 0; ; n++ {
 		line, err := r.ReadSlice('\n')
 		if err != nil || len(line) == 2 {
-			return size, err
+			return size, good, err
 		}
 		if n == 0 {
 			_, path, _ := strings.Cut(string(line), " /")
 			path, _, _ = strings.Cut(path, " ")
 			size, _ = strconv.Atoi(path)
 		}
+		good = good || bytes.Equal(line, s.field)
 	}
 }

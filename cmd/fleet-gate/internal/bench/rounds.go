@@ -22,6 +22,8 @@ type sample struct {
 
 func rate(s sample) float64 { return s.rate }
 func cpu(s sample) float64  { return s.cpu }
+func p50(s sample) float64  { return s.p50 }
+func p99(s sample) float64  { return s.p99 }
 
 // series has the samples of each subject by its name, in the order of the rounds.
 type series map[string][]sample
@@ -31,9 +33,10 @@ type job func(*subject) (units float64, times []time.Duration, err error)
 
 // comparison is one job that all subjects do.
 type comparison struct {
-	title, unit string // of its table; unit in the plural
-	without     string // a subject that cannot do it
-	runs        int    // for each pair; 0 is 1
+	title, unit string    // of its table; unit in the plural
+	without     string    // a subject that cannot do it
+	runs        int       // for each pair; 0 is 1
+	among       []starter // nil: every proxy
 }
 
 // often is how many runs a pair has where one question follows the other. On which of the cores the kernel wakes whom
@@ -42,7 +45,7 @@ const often = 5
 
 // compare starts every proxy, has them do the job, and notes a table.
 func (l *lab) compare(c comparison, do job) (series, error) {
-	subjects, err := l.all()
+	subjects, err := l.startAll(c.among)
 	if err != nil {
 		return nil, err
 	}
@@ -136,12 +139,12 @@ func (s series) ratio(a, b string, get func(sample) float64) ratio.Ratio {
 	return ratio.Of(s.column(a, get), s.column(b, get))
 }
 
-// added compares what two subjects add to the median time of the direct way.
-func (s series) added(a, b string) ratio.Ratio {
+// added compares what two subjects add to a time of the direct way.
+func (s series) added(a, b string, get func(sample) float64) ratio.Ratio {
 	var x, y []float64
 	for i, d := range s["direct"] {
-		x = append(x, s[a][i].p50-d.p50)
-		y = append(y, s[b][i].p50-d.p50)
+		x = append(x, get(s[a][i])-get(d))
+		y = append(y, get(s[b][i])-get(d))
 	}
 	return ratio.Of(x, y)
 }
@@ -149,7 +152,7 @@ func (s series) added(a, b string) ratio.Ratio {
 // beside notes the medians of all subjects.
 func (l *lab) beside(title, unit string, s series) {
 	l.note("\n%s:\n\n| | %s a second | CPU µs for each | journald µs for each | p50 µs | p99 µs |\n|---|---|---|---|---|---|", title, unit)
-	names := []string{"gate", "squid", "tinyproxy", "relay", "direct"}
+	names := []string{"broker", "gate", "squid", "tinyproxy", "relay", "direct"}
 	for _, name := range names {
 		if len(s[name]) == 0 {
 			continue
@@ -165,11 +168,20 @@ func (l *lab) beside(title, unit string, s series) {
 	}
 }
 
-// all starts every proxy.
-func (l *lab) all() ([]*subject, error) {
+// starter starts a proxy.
+type starter func(*lab) (*subject, error)
+
+// everyProxy is beside what a gate without secrets is measured.
+var everyProxy = []starter{(*lab).startGate, (*lab).startSquid, (*lab).startTinyproxy, (*lab).startRelay}
+
+// startAll starts proxies, every one where none are named. The direct way comes first.
+func (l *lab) startAll(list []starter) ([]*subject, error) {
+	if list == nil {
+		list = everyProxy
+	}
 	subjects := []*subject{direct()}
-	for _, start := range []func() (*subject, error){l.startGate, l.startSquid, l.startTinyproxy, l.startRelay} {
-		s, err := start()
+	for _, run := range list {
+		s, err := run(l)
 		if err != nil {
 			return nil, err
 		}

@@ -24,6 +24,8 @@ type subject struct {
 	name  string
 	proxy string // address; "" is the direct way
 	names bool   // it looks names up
+	opens bool   // it inspects what is to be inspected
+	holds bool   // it has the secret, and its client the placeholder
 	cmd   *exec.Cmd
 	began time.Time // of the process
 	first *os.File  // the proxy's listening socket, where it was passed
