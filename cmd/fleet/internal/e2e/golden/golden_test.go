@@ -24,9 +24,10 @@ const cases = "../../../../../golden"
 func TestGoldenOnAMachine(t *testing.T) {
 	t.Parallel()
 	h := e2e.New(t, machinetest.Options{})
-	// What the cases name beside fleet's own: host folders, and a program to stand for a harness.
+	// What the cases name beside fleet's own: host folders, programs to stand for a harness and a tool, values of secrets.
 	h.MustRun("mkdir", "-p", "/srv/reference", "/srv/shared")
 	h.MustRun("ln", "-sf", "/bin/true", "/usr/local/bin/claude")
+	h.MustRun("ln", "-sf", "/bin/true", "/usr/bin/deploy-mcp")
 	specs, err := filepath.Glob(cases + "/*/spec.jsonnet")
 	if err != nil || len(specs) < 8 {
 		t.Fatalf("%d cases, %v", len(specs), err)
@@ -35,6 +36,8 @@ func TestGoldenOnAMachine(t *testing.T) {
 		dir := filepath.Dir(spec)
 		name := filepath.Base(dir)
 		build := h.BuildIn(dir, "spec.jsonnet")
+		h.Sh(`sed -n 's#^LoadCredentialEncrypted=\([A-Z0-9_]*\):/var/lib/fleet/\([a-z0-9]*\)/.*#\2 \1#p' ` + build + `/units/*.service | sort -u |
+			while read -r project secret; do echo fleet-test-value | fleet -q --project "$project" secret set "$secret"; done`)
 		exit, out, errOut := h.Fleet("switch", "--no-confirm", "--dry-run", build)
 		if exit != 4 {
 			t.Errorf("%s: exit status %d\n%s%s", name, exit, errOut, out)
