@@ -77,7 +77,7 @@ func TestI1HalfOpen(t *testing.T) {
 		half = append(half, c)
 	}
 	time.Sleep(300 * time.Millisecond)
-	if s, fds, rss := h.status(), h.descriptors(), h.resident(); s.Open < 300 || s.Open > 320 || fds > 400 || rss > 40 {
+	if s, fds, rss := h.status(), h.descriptors(), h.resident(); s.Open < 300 || s.Open > 320 || fds > 400 || rss > 48 {
 		t.Errorf("%d open, %d descriptors, %d MiB", s.Open, fds, rss)
 	}
 	if a := h.lookup(); !strings.HasPrefix(a, "127.64.") {
