@@ -236,6 +236,9 @@ func TestSidecarOfOthers(t *testing.T) {
 		}
 	}
 	// What is called is recorded, with the hash of its arguments and not with themselves.
+	if out, exit := a.called("stdio", "tool", "whoami", "{}"); exit != 0 {
+		t.Error(out)
+	}
 	l.Eventually("the record of a call", usually, func() error {
 		b := l.journal("-o", "json", "SYSLOG_IDENTIFIER=fleet-sidecar")
 		if !bytes.Contains([]byte(b), []byte("whoami")) {
