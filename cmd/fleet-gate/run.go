@@ -117,7 +117,7 @@ func run(args []string, stderr io.Writer) int {
 	if err != nil {
 		return daemon.Misused(log, err)
 	}
-	if err := errors.Join(proved(o), harden()); err != nil {
+	if err := errors.Join(walls.Prove(o.walls), daemon.Harden()); err != nil {
 		log.Error(err)
 		return 1
 	}
@@ -130,17 +130,6 @@ func run(args []string, stderr io.Writer) int {
 	}
 	defer g.close()
 	return g.serve()
-}
-
-// proved refuses to serve where a wall of the unit's sandbox is missing.
-func proved(o options) error {
-	if o.walls == "" {
-		return nil
-	}
-	if err := walls.Check(o.walls, "/proc"); err != nil {
-		return fmt.Errorf("the sandbox of this unit is not whole: %w", err)
-	}
-	return nil
 }
 
 // serve serves and handles signals.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fleet/cmd/internal/daemon"
 	"fleet/schemas/policy"
 )
 
@@ -107,7 +108,7 @@ func TestSecretsLoadedOnce(t *testing.T) {
 
 // hardened plays a process that has hardened itself.
 func hardened() {
-	if err := harden(); err != nil {
+	if err := daemon.Harden(); err != nil {
 		fmt.Println(err)
 	}
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)

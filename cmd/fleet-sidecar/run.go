@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fleet/cmd/internal/credential"
 	"fleet/cmd/internal/daemon"
 	"fleet/cmd/internal/spool"
@@ -98,22 +96,13 @@ func run(args []string, stderr io.Writer) int {
 
 // prepare closes the ways by which values could leave this process, and refuses to serve where a wall is missing.
 func prepare(o options) error {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot become undumpable: %w", err)
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("cannot switch core dumps off: %w", err)
+	if err := daemon.Harden(); err != nil {
+		return err
 	}
 	if err := keepDescriptors(); err != nil {
 		return fmt.Errorf("cannot keep descriptors from the tool: %w", err)
 	}
-	if o.walls == "" {
-		return nil
-	}
-	if err := walls.Check(o.walls, "/proc"); err != nil {
-		return fmt.Errorf("the sandbox of this unit is not whole: %w", err)
-	}
-	return nil
+	return walls.Prove(o.walls)
 }
 
 // keepDescriptors has no child get a descriptor that this process was started with.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 )
 
 // NewLog returns the log of a command: a line of JSON for each entry.
@@ -18,6 +20,18 @@ func NewLog(stderr io.Writer) *logrus.Logger {
 	log.SetOutput(stderr)
 	log.SetFormatter(new(logrus.JSONFormatter))
 	return log
+}
+
+// Harden keeps the memory of a daemon, in which secrets are, from other processes and from disk: nobody attaches to it but
+// root (prctl(2), PR_SET_DUMPABLE), and there is no core dump.
+func Harden() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("close the memory to other processes: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, new(unix.Rlimit)); err != nil {
+		return fmt.Errorf("rule out core dumps: %w", err)
+	}
+	return nil
 }
 
 // Misused returns the exit status of a command line that was not taken: 0 where it asked for help.

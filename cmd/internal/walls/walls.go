@@ -22,6 +22,18 @@ func Check(host, proc string) error {
 	return errors.Join(process(proc), namespaces(listed, proc), system(proc))
 }
 
+// Prove refuses to go on where a wall of this process's unit is missing. host is as Check has it; "" is a process that has
+// no such unit.
+func Prove(host string) error {
+	if host == "" {
+		return nil
+	}
+	if err := Check(host, "/proc"); err != nil {
+		return fmt.Errorf("the sandbox of this unit is not whole: %w", err)
+	}
+	return nil
+}
+
 // read returns the words behind each key of a file whose lines have the form KEY SEPARATOR WORDS.
 func read(path, separator string) (map[string]string, error) {
 	b, err := os.ReadFile(path)
