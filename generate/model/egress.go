@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -44,6 +45,14 @@ func (a *Agent) GateAddr() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0x80 | byte(a.UID>>16), byte(a.UID >> 8), byte(a.UID)})
 }
 
+// ProxyVariables name the HTTP proxy for programs that ask for one.
+var ProxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"}
+
+// ProxyURL is the value of ProxyVariables: the agent's gate.
+func (a *Agent) ProxyURL() string {
+	return "http://" + net.JoinHostPort(a.GateAddr().String(), strconv.Itoa(a.GatePorts().Proxy))
+}
+
 // Literals returns the addresses that the agent's rules name, with their ports, in the order of the rules and each once.
 func (a *Agent) Literals() []netip.AddrPort {
 	var out []netip.AddrPort
@@ -65,7 +74,8 @@ func (a *Agent) Literals() []netip.AddrPort {
 const portHTTP, portTLS = 80, 443
 
 // Egress returns the policy of one agent: the fleet's rules, its own and those of its harness. The name of a rule is its
-// place in the spec. The secrets that its gate holds are in it too. An error is about egress.dns or egress.upstream; all else is the policy's own Check's to find.
+// place in the spec. The secrets that its gate holds are in it too. An error is about egress.dns or egress.upstream; all
+// else is the policy's own Check's to find.
 func Egress(f *fleet.Fleet, key string, uid int) (*policy.Policy, error) {
 	a := f.Agents[key]
 	out, err := egressOf(f, key, uid, cmp.Or(a.Egress.Mode, f.Egress.Mode), allowing(f, key), denying(f, key))

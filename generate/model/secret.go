@@ -16,7 +16,7 @@ import (
 // Secret is a credential of the fleet and who may use it.
 type Secret struct {
 	Name        string
-	Disposition string   // fleet.Broker, fleet.Expose or fleet.Absent
+	Disposition string   // as the spec has it, such as fleet.Broker
 	Agents      []string // keys, sorted; disabled ones too
 	Hosts       []string // to which gates send it
 	Place       string   // where it stands in a request, for people

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,9 +181,8 @@ func toolEnv(box *Agent, env map[string]string) map[string]string {
 	if out == nil {
 		out = map[string]string{}
 	}
-	proxy := "http://" + net.JoinHostPort(box.GateAddr().String(), strconv.Itoa(box.GatePorts().Proxy))
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		out[name] = cmp.Or(out[name], proxy)
+	for _, name := range ProxyVariables {
+		out[name] = cmp.Or(out[name], box.ProxyURL())
 	}
 	if len(box.Policy.Inspected()) > 0 {
 		for _, name := range BundleVariables {
@@ -265,7 +263,7 @@ type Callable struct {
 	Port         int
 }
 
-// Sidecars returns what an agent may call, sorted by name.
+// Callable returns what an agent may call, sorted by name.
 func (f *Fleet) Callable(key string) []Callable {
 	var out []Callable
 	for _, s := range f.Sidecars {

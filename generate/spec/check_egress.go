@@ -84,6 +84,7 @@ func (c *checker) policy(key string) {
 			c.error(at, e.Message, e.Hint)
 		}
 	}
+	c.reachable(out)
 }
 
 var (

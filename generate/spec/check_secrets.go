@@ -122,8 +122,6 @@ func (c *checker) users(p place, name string, s fleet.Secret) {
 	case s.Disposition == fleet.Expose:
 		c.warn(p, "its value is given to "+strings.Join(users, ", ")+", which can send it to every host that egress allows",
 			`with disposition "broker" the gate holds it, and puts it into requests`)
-	default:
-		c.reachable(p, name, s, users)
 	}
 }
 
@@ -144,21 +142,22 @@ func (c *checker) heldByTool(p place, name string) {
 	}
 }
 
-// reachable warns of hosts that egress does not allow to an agent that has the secret for them.
-func (c *checker) reachable(p place, name string, s fleet.Secret, users []string) {
-	for _, key := range users {
-		rules, err := model.Egress(c.fleet, key, c.fleet.UIDs.From)
-		if err != nil {
-			return // said elsewhere
-		}
-		m, err := rules.Compile()
-		if err != nil {
-			return
-		}
+// reachable warns of hosts of secrets that an agent has and egress does not allow to it.
+func (c *checker) reachable(out *policy.Policy) {
+	if len(out.Secrets) == 0 {
+		return
+	}
+	m, err := out.Compile()
+	if err != nil {
+		return // said already
+	}
+	for _, s := range out.Secrets {
+		port := c.fleet.Secrets[s.Name].Ports[0]
 		for i, host := range s.Hosts {
 			asked := strings.Replace(host, "*.", "any.", 1)
-			if !m.Decide(policy.Request{Kind: policy.KindConnect, Host: asked, Port: uint16(s.Ports[0])}).Allow {
-				c.warn(p.in("hosts").at(i), fmt.Sprintf("agent %s may not reach %s, so %s is of no use to it there", key, host, name),
+			if !m.Decide(policy.Request{Kind: policy.KindConnect, Host: asked, Port: uint16(port)}).Allow {
+				c.warn(place{"secrets", s.Name, "hosts"}.at(i),
+					fmt.Sprintf("agent %s may not reach %s, so %s is of no use to it there", out.Agent, host, s.Name),
 					"allow the host in egress, or take it out here")
 			}
 		}

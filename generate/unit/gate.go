@@ -54,9 +54,8 @@ func (b *builder) gated(s Section, a *model.Agent) {
 // ways tells programs of the proxy, though what they send reaches the gate without it too; and of the roots to trust,
 // by the variables that curl, git, node, Python, Go, Rust, Deno and pip know.
 func (b *builder) ways(s Section, a *model.Agent) {
-	proxy := "http://" + net.JoinHostPort(a.GateAddr().String(), strconv.Itoa(a.GatePorts().Proxy))
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		s.Env(name, proxy)
+	for _, name := range model.ProxyVariables {
+		s.Env(name, a.ProxyURL())
 	}
 	direct := "localhost,127.0.0.1,::1"
 	if a.Isolation == model.User && len(b.m.Callable(a.Key)) > 0 {
