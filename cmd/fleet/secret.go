@@ -59,13 +59,19 @@ func (a *app) secrets(command string) (*secretHost, error) {
 	if err := needRoot("secret " + command); err != nil {
 		return nil, err
 	}
-	vault.Guard()
 	dir, built := a.builtHere()
 	project, err := a.secretProject(built)
 	if err != nil {
 		return nil, err
 	}
+	return a.vaultOf(project, dir, built)
+}
+
+// vaultOf returns the vault of a project. built is the build in dir, nil where none is here.
+func (a *app) vaultOf(project, dir string, built *manifest.Manifest) (*secretHost, error) {
+	vault.Guard()
 	fx := system.Default()
+	var err error
 	h := &secretHost{hostView: a.host(project), fx: fx}
 	h.vault = vault.New(h.Profile, fx, vault.Creds{FX: fx})
 	if n := h.active(); n != 0 {

@@ -28,7 +28,7 @@ func ageBeside(build string) string {
 
 // bringAge brings the values that came with a spec into the vault, before the switch looks whether all are there. What
 // runs already with another value gets the new one at once.
-func (a *app) bringAge(ctx context.Context, req *detach.Request, m *manifest.Manifest, only bool) error {
+func (a *app) bringAge(ctx context.Context, req *detach.Request, m *manifest.Manifest, dryRun bool) error {
 	path := ageBeside(req.Source)
 	if path == "" || len(m.Secrets) == 0 {
 		return nil
@@ -40,14 +40,11 @@ func (a *app) bringAge(ctx context.Context, req *detach.Request, m *manifest.Man
 	if err != nil {
 		return withStatus(exitRefused, err)
 	}
-	if only {
+	if dryRun {
 		a.log.Infof("%s is not looked into by a dry run", ageName)
 		return nil
 	}
-	project := a.project
-	a.project = m.Project
-	h, err := a.secrets("switch")
-	a.project = project
+	h, err := a.vaultOf(m.Project, "", nil)
 	if err != nil {
 		return err
 	}
