@@ -227,6 +227,16 @@ func (h *host) said(lines ...string) {
 	}
 }
 
+// complained waits for words on stderr, whose reader runs beside that of the notifications.
+func (h *host) complained(want string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(h.stderr.String(), want); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("no %q in: %s", want, h.stderr.String())
+		}
+	}
+}
+
 // exit waits for the end and returns the status.
 func (h *host) exit() int {
 	h.t.Helper()
