@@ -1,4 +1,4 @@
-// Package gates acts on the gates of the live generation's agents and reads what they tell: records, counts, metrics.
+// Package gates acts on the gates of the live generation's agents and sidecars and reads what they tell: records, counts, metrics.
 // A gate runs as a user of its own and what it says is bounded, read strictly and shown as printable text only; whose
 // words they are is decided by the user who wrote them.
 package gates
@@ -95,19 +95,19 @@ func counts(f *agents.Fleet, key string) *egress.Counts {
 	return c
 }
 
-// Running tells which of the agents' gates run.
-func Running(ctx context.Context, sd *systemd.Manager, project string, of []manifest.Agent) (map[string]bool, error) {
+// Running tells which of the gates run.
+func Running(ctx context.Context, sd *systemd.Manager, project string, keys []string) (map[string]bool, error) {
 	var names []string
-	for _, a := range of {
-		names = append(names, Service(project, a.Key))
+	for _, key := range keys {
+		names = append(names, Service(project, key))
 	}
 	units, err := sd.Units(ctx, names)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]bool{}
-	for _, a := range of {
-		out[a.Key] = units[Service(project, a.Key)].Running()
+	for _, key := range keys {
+		out[key] = units[Service(project, key)].Running()
 	}
 	return out, nil
 }

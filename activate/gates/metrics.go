@@ -11,41 +11,45 @@ import (
 	"fleet/schemas/manifest"
 )
 
-// Metrics returns the metrics of agents: those of every running gate, what gates kept, what the kernel refused, and how
-// the agents fare. Of a gate that does not answer there is fleet_gate_up 0 and a line to log.
-func Metrics(ctx context.Context, c agents.Control, enabled []manifest.Agent) (*Families, error) {
-	running, err := Running(ctx, c.Systemd, c.Project, enabled)
+// Metrics returns the metrics of agents and sidecars: those of every running gate, what gates kept, what the kernel
+// refused, and how agents fare. Of a gate that does not answer there is fleet_gate_up 0 and a line to log.
+func Metrics(ctx context.Context, c agents.Control, keys []string) (*Families, error) {
+	running, err := Running(ctx, c.Systemd, c.Project, keys)
 	if err != nil {
 		return nil, err
 	}
 	f := NewFamilies()
-	texts := pages(ctx, c, enabled, running)
-	for i, a := range enabled {
-		if n := f.Merge(texts[i], c.Project, a.Key); n > 0 {
-			c.Log("the gate of %s told %d lines that are no metrics of its own", a.Key, n)
+	texts := pages(ctx, c, keys, running)
+	for i, key := range keys {
+		if n := f.Merge(texts[i], c.Project, key); n > 0 {
+			c.Log("the gate of %s told %d lines that are no metrics of its own", key, n)
 		}
-		f.gate(ctx, c, a.Key, running[a.Key], len(texts[i]) > 0)
+		f.gate(ctx, c, key, running[key], len(texts[i]) > 0)
+		a, err := c.Agent(key)
+		if err != nil {
+			continue // a sidecar
+		}
 		if err := f.agent(ctx, c, a); err != nil {
 			return nil, err
 		}
 	}
-	return f, f.rejected(c, enabled)
+	return f, f.rejected(c, keys)
 }
 
 // pages asks all gates at once: one that hangs holds up no other.
-func pages(ctx context.Context, c agents.Control, of []manifest.Agent, running map[string]bool) [][]byte {
-	out := make([][]byte, len(of))
+func pages(ctx context.Context, c agents.Control, keys []string, running map[string]bool) [][]byte {
+	out := make([][]byte, len(keys))
 	var all sync.WaitGroup
-	for i, a := range of {
-		if !running[a.Key] {
+	for i, key := range keys {
+		if !running[key] {
 			continue
 		}
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, answerTime)
 			defer cancel()
-			text, err := egress.Metrics(ctx, c.GateControl(a.Key))
+			text, err := egress.Metrics(ctx, c.GateControl(key))
 			if err != nil {
-				c.Log("the gate of %s does not answer: %v", a.Key, err)
+				c.Log("the gate of %s does not answer: %v", key, err)
 				return
 			}
 			out[i] = text
@@ -93,15 +97,15 @@ func (f *Families) agent(ctx context.Context, c agents.Control, a manifest.Agent
 }
 
 // rejected adds the firewall's counters.
-func (f *Families) rejected(c agents.Control, of []manifest.Agent) error {
-	counters, err := firewall.Counters(c.Project, c.Keys())
+func (f *Families) rejected(c agents.Control, keys []string) error {
+	counters, err := firewall.Counters(c.Project, keys)
 	if err != nil {
 		return err
 	}
-	for _, a := range of {
-		if n, ok := counters[a.Key]; ok {
+	for _, key := range keys {
+		if n, ok := counters[key]; ok {
 			f.Add("fleet_firewall_rejected_packets_total", "counter", "Packets of the agent that the host's firewall refused.",
-				float64(n.Packets), "project", c.Project, "agent", a.Key)
+				float64(n.Packets), "project", c.Project, "agent", key)
 		}
 	}
 	return nil

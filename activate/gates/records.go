@@ -11,15 +11,15 @@ import (
 
 // Query says which records are wanted.
 type Query struct {
-	Keys   []string  // of these agents, all of the manifest where there is none
+	Keys   []string  // of these agents and sidecars, all of the manifest where there is none
 	Denied bool      // denials alone
 	Since  time.Time // zero: from the oldest on
 	Lines  int       // the newest so many, 0 is all
 	Follow bool      // go on with new ones until ctx ends
 }
 
-// Records calls each for every record of the agents' gates, oldest first. Which agent a record is of is told by the user
-// who wrote it, whatever it says itself; texts in it are printable.
+// Records calls each for every record of the gates, oldest first. Whose a record is is told by the user who
+// wrote it, whatever it says itself; texts in it are printable.
 func Records(ctx context.Context, m *manifest.Manifest, q Query, each func(audit.Entry) error) error {
 	key := map[int]string{}
 	f := journal.FieldsQuery{
@@ -49,8 +49,10 @@ func keys(m *manifest.Manifest, wanted []string) []string {
 		return wanted
 	}
 	var out []string
-	for _, a := range m.Agents {
-		out = append(out, a.Key)
+	for _, u := range m.Users {
+		if u.Gate {
+			out = append(out, u.Agent)
+		}
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,7 +18,6 @@ import (
 	"fleet/activate/safefile"
 	"fleet/activate/system"
 	"fleet/schemas/egress"
-	"fleet/schemas/manifest"
 	"fleet/schemas/policy"
 )
 
@@ -44,8 +44,8 @@ const (
 )
 
 // Cut stops all traffic of agents, what is open too, until Restore, over restarts and boots.
-func (s Switcher) Cut(ctx context.Context, picked []manifest.Agent, why string) []agents.Outcome {
-	return s.each(picked, func(key string) (did, note string, err error) {
+func (s Switcher) Cut(ctx context.Context, keys []string, why string) []agents.Outcome {
+	return s.each(keys, func(key string) (did, note string, err error) {
 		if err := s.write(s.Profile.Cut(key), []byte(why+"\n")); err != nil {
 			return "", "", err
 		}
@@ -55,8 +55,8 @@ func (s Switcher) Cut(ctx context.Context, picked []manifest.Agent, why string) 
 }
 
 // Restore ends what Cut began.
-func (s Switcher) Restore(ctx context.Context, picked []manifest.Agent) []agents.Outcome {
-	return s.each(picked, func(key string) (did, note string, err error) {
+func (s Switcher) Restore(ctx context.Context, keys []string) []agents.Outcome {
+	return s.each(keys, func(key string) (did, note string, err error) {
 		was := exists(s.Profile.Cut(key))
 		if err := safefile.Remove(s.FX, s.Profile.Cut(key)); err != nil {
 			return "", "", err
@@ -77,8 +77,7 @@ func (s Switcher) Gone() ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		a, err := s.Agent(e.Name())
-		if err == nil && a.Enabled || strings.HasPrefix(e.Name(), ".") {
+		if slices.Contains(s.Manifest.Gated(), e.Name()) || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		if err := safefile.Remove(s.FX, s.Profile.Cut(e.Name())); err != nil {
@@ -90,8 +89,8 @@ func (s Switcher) Gone() ([]string, error) {
 }
 
 // Bypass lets an agent reach what no rule allows, for at most policy.MaxBypass. What is unsafe stays refused.
-func (s Switcher) Bypass(ctx context.Context, a manifest.Agent, last time.Duration, reason, by string) agents.Outcome {
-	return s.each([]manifest.Agent{a}, func(key string) (did, note string, err error) {
+func (s Switcher) Bypass(ctx context.Context, key string, last time.Duration, reason, by string) agents.Outcome {
+	return s.each([]string{key}, func(key string) (did, note string, err error) {
 		boot, err := boottime.ID()
 		if err != nil {
 			return "", "", err
@@ -115,8 +114,8 @@ func (s Switcher) Bypass(ctx context.Context, a manifest.Agent, last time.Durati
 }
 
 // EndBypass ends a bypass before its time.
-func (s Switcher) EndBypass(ctx context.Context, a manifest.Agent) agents.Outcome {
-	return s.each([]manifest.Agent{a}, func(key string) (did, note string, err error) {
+func (s Switcher) EndBypass(ctx context.Context, key string) agents.Outcome {
+	return s.each([]string{key}, func(key string) (did, note string, err error) {
 		if err := safefile.Remove(s.FX, s.Profile.Bypass(key)); err != nil {
 			return "", "", err
 		}
@@ -126,15 +125,15 @@ func (s Switcher) EndBypass(ctx context.Context, a manifest.Agent) agents.Outcom
 }
 
 // each does the same to all at once: a gate that hangs holds up no other.
-func (s Switcher) each(picked []manifest.Agent, do func(key string) (did, note string, err error)) []agents.Outcome {
-	out := make([]agents.Outcome, len(picked))
+func (s Switcher) each(keys []string, do func(key string) (did, note string, err error)) []agents.Outcome {
+	out := make([]agents.Outcome, len(keys))
 	var all sync.WaitGroup
-	for i, a := range picked {
+	for i, key := range keys {
 		all.Go(func() {
-			did, note, err := do(a.Key)
-			out[i] = agents.Outcome{Agent: a.Key, Did: did, Note: note}
+			did, note, err := do(key)
+			out[i] = agents.Outcome{Agent: key, Did: did, Note: note}
 			if err != nil {
-				out[i] = agents.Outcome{Agent: a.Key, Error: err.Error()}
+				out[i] = agents.Outcome{Agent: key, Error: err.Error()}
 			}
 		})
 	}

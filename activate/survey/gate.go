@@ -68,7 +68,7 @@ func judgeGate(f gateFacts) (g status.Gate, fault string) {
 	return g, fault
 }
 
-// way is what is told of the way out of one agent.
+// way is what is told of the way out of one agent or sidecar.
 type way struct {
 	gate   *status.Gate
 	egress *status.Egress
@@ -93,15 +93,15 @@ func ways(ctx context.Context, c agents.Control, loaded map[string]systemd.Unit)
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	out := map[string]way{}
-	for _, a := range c.Manifest.Agents {
-		if !a.Enabled || gates.UID(c.Manifest, a.Key) == 0 {
+	for _, key := range c.Manifest.Gated() {
+		if gates.UID(c.Manifest, key) == 0 {
 			continue
 		}
 		all.Go(func() {
-			w := lookAtGate(ctx, c, a.Key, loaded)
+			w := lookAtGate(ctx, c, key, loaded)
 			mu.Lock()
 			defer mu.Unlock()
-			out[a.Key] = w
+			out[key] = w
 		})
 	}
 	all.Wait()

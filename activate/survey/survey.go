@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,8 +46,10 @@ func Take(ctx context.Context, c agents.Control, known []status.Drift) (*status.
 		s.Agents = append(s.Agents, one)
 	}
 	for _, one := range c.Manifest.Sidecars {
+		w := out[one.Key]
 		s.Sidecars = append(s.Sidecars, status.Sidecar{
 			Key: one.Key, Unit: one.Unit, State: loaded[one.Unit].ActiveState, Agents: one.Agents,
+			Gate: w.gate, Egress: w.egress, Reason: w.fault,
 		})
 	}
 	if s.Drift = known; known == nil {
@@ -106,6 +109,9 @@ func healthy(s *status.Status) bool {
 			return false
 		}
 	}
+	if slices.ContainsFunc(s.Sidecars, func(one status.Sidecar) bool { return one.Reason != "" }) {
+		return false
+	}
 	for _, d := range s.Drift {
 		if drift.Serious(d) {
 			return false
@@ -119,7 +125,10 @@ func healthy(s *status.Status) bool {
 func unitReasons(m *manifest.Manifest, loaded map[string]systemd.Unit) []string {
 	own := map[string]bool{}
 	for _, a := range m.Agents {
-		own[a.Unit], own[gates.Socket(m.Project, a.Key)], own[gates.Service(m.Project, a.Key)] = true, true, true
+		own[a.Unit] = true
+	}
+	for _, key := range m.Gated() {
+		own[gates.Socket(m.Project, key)], own[gates.Service(m.Project, key)] = true, true
 	}
 	must := map[string]bool{}
 	for _, name := range []string{".target", "-firewall.service", "-watchdog.timer"} {
@@ -179,7 +188,7 @@ func alerts(c agents.Control) []string {
 		return nil
 	}
 	agent := map[string]bool{}
-	for _, key := range c.Keys() {
+	for _, key := range append(c.Keys(), c.Manifest.Gated()...) {
 		agent[key] = true
 	}
 	var out []string

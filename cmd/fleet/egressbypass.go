@@ -25,12 +25,12 @@ func newEgressBypassCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bypass KEY --for TIME --reason TEXT",
 		Short: "Let an agent reach what no rule allows, for a while",
-		Long: `Bypass opens one agent's gate for at most an hour. What is unsafe in every mode, such as private and metadata
+		Long: `Bypass opens the gate of one agent or sidecar for at most an hour. What is unsafe in every mode, such as private and metadata
 addresses, stays refused, a cut goes before it, and every decision that it makes is recorded as bypassed with its
 reason. It ends by itself, also where the gate is restarted; a boot ends it at once. A bypass that runs is replaced.`,
 		Example: `  sudo fleet egress bypass lead --for 10m --reason "first npm install"
   sudo fleet egress bypass lead --end`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeKeys(1),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeGates(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.egressBypass(cmd.Context(), args[0], f) },
 	}
 	cmd.Flags().DurationVar(&f.last, "for", 0, "how long, such as 30s or 10m; at most an hour")
@@ -60,14 +60,13 @@ func (a *app) egressBypass(ctx context.Context, key string, f bypassFlags) error
 		return err
 	}
 	defer done()
-	of, err := agent(s.Fleet, key)
-	if err != nil {
+	if _, err := pickGates(s.Fleet, []string{key}); err != nil {
 		return err
 	}
 	if f.end {
-		return a.outcomes([]agents.Outcome{s.EndBypass(ctx, of)})
+		return a.outcomes([]agents.Outcome{s.EndBypass(ctx, key)})
 	}
-	out := s.Bypass(ctx, of, f.last, f.reason, gates.By())
+	out := s.Bypass(ctx, key, f.last, f.reason, gates.By())
 	if out.Error == "" {
 		a.log.Infof("ends at %s", time.Now().Add(f.last).Format("15:04:05"))
 	}

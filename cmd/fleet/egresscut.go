@@ -15,10 +15,10 @@ func newEgressCutCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cut [KEY...]",
 		Short: "Stop all traffic of agents at once, until restore",
-		Long: `Cut stops everything that the named agents send and get, or all agents that are enabled, within a second: new
+		Long: `Cut stops everything that the named agents and sidecars send and get, or all of the project, within a second: new
 connections, open tunnels, kept-alive ones, look-ups. It goes before mode, policy and bypass, and lasts over restarts,
-switches and boots until fleet egress restore. Agents go on running. Agents that a later switch adds are not cut off.`,
-		ValidArgsFunction: a.completeKeys(0),
+switches and boots until fleet egress restore. Agents go on running. What a later switch adds is not cut off.`,
+		ValidArgsFunction: a.completeGates(0),
 		RunE:              func(cmd *cobra.Command, keys []string) error { return a.egressCut(cmd.Context(), keys, reason) },
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever looks later")
@@ -34,7 +34,7 @@ func (a *app) egressCut(ctx context.Context, keys []string, reason string) error
 		return err
 	}
 	defer done()
-	picked, err := pick(s.Fleet, keys)
+	picked, err := pickGates(s.Fleet, keys)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (a *app) egressCut(ctx context.Context, keys []string, reason string) error
 	}
 	out := s.Cut(ctx, picked, why)
 	if len(keys) == 0 {
-		a.log.Info("agents that a later switch adds are not cut off")
+		a.log.Info("what a later switch adds is not cut off")
 	}
 	return a.outcomes(out)
 }
@@ -53,9 +53,9 @@ func newEgressRestoreCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore [KEY...]",
 		Short: "Let agents that were cut off go on",
-		Long: `Restore ends fleet egress cut for the named agents, or for all of the project: their policy is in force again within
+		Long: `Restore ends fleet egress cut for the named agents and sidecars, or for all of the project: their policy is in force again within
 a second. What was cut stays closed; programs connect anew.`,
-		ValidArgsFunction: a.completeKeys(0),
+		ValidArgsFunction: a.completeGates(0),
 		RunE:              func(cmd *cobra.Command, keys []string) error { return a.egressRestore(cmd.Context(), keys) },
 	}
 }
@@ -66,7 +66,7 @@ func (a *app) egressRestore(ctx context.Context, keys []string) error {
 		return err
 	}
 	defer done()
-	picked, err := pick(s.Fleet, keys)
+	picked, err := pickGates(s.Fleet, keys)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,7 @@ func newEgressTestCmd(a *app) *cobra.Command {
 	var f decideFlags
 	cmd := &cobra.Command{
 		Use:   "test HOST[:PORT]",
-		Short: "Say what the policy decides, for each agent",
+		Short: "Say what the policy decides, for each agent and sidecar",
 		Long: `Test asks the policies of the newest build, or of the live generation where there is no build, and touches no
 network. Without a port it asks for 443. With --method or --path it asks for that request, as the gate does where it
 reads requests: plain HTTP, and hosts whose rules have methods or paths. Which addresses a name has is decided when the
@@ -41,7 +42,7 @@ Exit status 0: allowed for all that were asked for; 4: denied for one at least.`
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.egressTest(args[0], f) },
 	}
-	cmd.Flags().StringArrayVar(&f.agents, "agent", nil, "ask for this agent only (may be repeated)")
+	cmd.Flags().StringArrayVar(&f.agents, "agent", nil, "ask for this agent or sidecar only (may be repeated)")
 	cmd.Flags().StringVar(&f.method, "method", "", "ask for a request with this method (default GET)")
 	cmd.Flags().StringVar(&f.path, "path", "", "ask for a request with this path (default /)")
 	cmd.Flags().StringVar(&f.address, "address", "", "ask as if HOST had this address")
@@ -72,11 +73,11 @@ func (a *app) egressTest(target string, f decideFlags) error {
 		return err
 	}
 	out := []verdict{}
-	for _, of := range m.Agents {
-		if !f.wants(of.Key) || !of.Enabled {
+	for _, key := range m.Gated() {
+		if !f.wants(key) {
 			continue
 		}
-		v, err := f.decide(of.Key, policies[of.Key], q)
+		v, err := f.decide(key, policies[key], q)
 		if err != nil {
 			return err
 		}
@@ -97,27 +98,14 @@ func (a *app) egressTest(target string, f decideFlags) error {
 }
 
 func (f decideFlags) wants(key string) bool {
-	if len(f.agents) == 0 {
-		return true
-	}
-	for _, k := range f.agents {
-		if k == key {
-			return true
-		}
-	}
-	return false
+	return len(f.agents) == 0 || slices.Contains(f.agents, key)
 }
 
 // all proves that every agent that was named is there and runs.
 func (f decideFlags) all(m *manifest.Manifest) error {
-	var have []string
-	for _, of := range m.Agents {
-		if of.Enabled {
-			have = append(have, of.Key)
-		}
-	}
+	have := m.Gated()
 	for _, key := range f.agents {
-		if !strings.Contains(" "+strings.Join(have, " ")+" ", " "+key+" ") {
+		if !slices.Contains(have, key) {
 			return usage(fmt.Errorf("no agent %q that is enabled\n  hint: there are: %s", key, strings.Join(have, ", ")))
 		}
 	}

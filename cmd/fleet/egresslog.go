@@ -32,8 +32,8 @@ func newEgressLogCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log [KEY]",
 		Short: "Show what agents asked for, and what was decided",
-		Long:  `Log shows the newest decisions of the gates of all agents, or of one, the oldest first.` + recordsHelp,
-		Args:  cobra.MaximumNArgs(1), ValidArgsFunction: a.completeKeys(1),
+		Long:  `Log shows the newest decisions of the gates of all agents and sidecars, or of one, the oldest first.` + recordsHelp,
+		Args:  cobra.MaximumNArgs(1), ValidArgsFunction: a.completeGates(1),
 		RunE: func(cmd *cobra.Command, keys []string) error { return a.egressLog(cmd.Context(), keys, f, false) },
 	}
 	f.add(cmd, 100)
@@ -45,9 +45,9 @@ func newEgressWatchCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [KEY]",
 		Short: "Show decisions as they are made, until interrupted",
-		Long: `Watch shows the newest decisions of the gates of all agents, or of one, and goes on with new ones until Ctrl-C.` +
+		Long: `Watch shows the newest decisions of the gates of all agents and sidecars, or of one, and goes on with new ones until Ctrl-C.` +
 			recordsHelp,
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeKeys(1),
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeGates(1),
 		RunE: func(cmd *cobra.Command, keys []string) error { return a.egressLog(cmd.Context(), keys, f, true) },
 	}
 	f.add(cmd, 10)
@@ -76,7 +76,7 @@ func (a *app) egressLog(ctx context.Context, keys []string, f recordFlags, follo
 	if q.Keys, err = recorded(fleet, keys); err != nil {
 		return err
 	}
-	show := a.recordPrinter(fleet.Keys())
+	show := a.recordPrinter(append(fleet.Keys(), fleet.Manifest.Gated()...))
 	return gates.Records(ctx, fleet.Manifest, q, show)
 }
 
@@ -91,8 +91,11 @@ func (f recordFlags) query() (gates.Query, error) {
 // recorded returns the keys whose records are wanted. A disabled agent may have some of before.
 func recorded(f *agents.Fleet, keys []string) ([]string, error) {
 	for _, key := range keys {
-		if _, err := f.Agent(key); err != nil {
-			return nil, asUsage(err)
+		if _, err := f.Agent(key); err == nil {
+			continue
+		}
+		if _, err := pickGates(f, []string{key}); err != nil {
+			return nil, err
 		}
 	}
 	return keys, nil

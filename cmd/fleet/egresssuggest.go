@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ func newEgressSuggestCmd(a *app) *cobra.Command {
 a bypass let through, and with --denied what was denied. It never writes a wildcard, an address or a private host; what
 is left out is said in comments. Read it before you paste it: it is what the agent chose to ask for.`,
 		Example: `  sudo fleet egress suggest lead --since 7d >> fleet.jsonnet   # then put a "+" before it`,
-		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: a.completeKeys(1),
+		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: a.completeGates(1),
 		RunE: func(cmd *cobra.Command, keys []string) error { return a.egressSuggest(cmd.Context(), keys, f) },
 	}
 	cmd.Flags().BoolVar(&f.denied, "denied", false, "suggest what was denied too")
@@ -40,7 +41,7 @@ func (a *app) egressSuggest(ctx context.Context, keys []string, f recordFlags) e
 	if err != nil {
 		return err
 	}
-	picked, err := pick(fleet, keys)
+	picked, err := pickGates(fleet, keys)
 	if err != nil {
 		return err
 	}
@@ -58,13 +59,29 @@ func (a *app) egressSuggest(ctx context.Context, keys []string, f recordFlags) e
 		return err
 	}
 	out := []suggest.Agent{}
-	for _, of := range picked {
-		out = append(out, suggest.Agent{Key: of.Key, Allow: makers[of.Key].Rules(), LeftOut: makers[of.Key].LeftOut()})
+	for _, key := range picked {
+		one := suggest.Agent{Key: key, Allow: makers[key].Rules(), LeftOut: makers[key].LeftOut()}
+		if name := sidecarOf(fleet, key); name != "" {
+			one.Key, one.Sidecar = name, true
+		}
+		if !slices.ContainsFunc(out, func(o suggest.Agent) bool { return o.Key == one.Key && o.Sidecar == one.Sidecar }) {
+			out = append(out, one)
+		}
 	}
 	return a.result(out, suggest.Jsonnet(out))
 }
 
-// newMakers makes a maker for each agent that runs, which knows what it may reach now.
+// sidecarOf returns the name in the spec of the sidecar with this key, "" where it is an agent's.
+func sidecarOf(f *agents.Fleet, key string) string {
+	for _, s := range f.Manifest.Sidecars {
+		if s.Key == key {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// newMakers makes a maker for each that has a way out, which knows what it may reach now.
 func newMakers(f *agents.Fleet, denied bool) (map[string]*suggest.Maker, error) {
 	policies, err := access.ReadPolicies(f.Generation(f.Number), f.Manifest)
 	if err != nil {
@@ -78,10 +95,18 @@ func newMakers(f *agents.Fleet, denied bool) (map[string]*suggest.Maker, error) 
 		}
 		out[key] = suggest.New(m, denied)
 	}
-	for _, of := range f.Manifest.Agents {
-		if out[of.Key] == nil && of.Enabled {
-			out[of.Key] = suggest.New(nil, denied)
+	for _, key := range f.Manifest.Gated() {
+		if out[key] == nil {
+			out[key] = suggest.New(nil, denied)
 		}
+	}
+	// All instances of a sidecar have one list in the spec.
+	first := map[string]*suggest.Maker{}
+	for _, s := range f.Manifest.Sidecars {
+		if first[s.Name] == nil {
+			first[s.Name] = out[s.Key]
+		}
+		out[s.Key] = first[s.Name]
 	}
 	return out, nil
 }

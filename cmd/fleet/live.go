@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fleet/activate/agents"
+	"fleet/activate/gates"
 	"fleet/activate/profile"
 	"fleet/activate/system"
 	"fleet/schemas/manifest"
@@ -40,6 +41,12 @@ func agent(f *agents.Fleet, key string) (manifest.Agent, error) {
 	return picked[0], nil
 }
 
+// pickGates returns the keys of agents and sidecars with a gate, all without keys.
+func pickGates(f *agents.Fleet, keys []string) ([]string, error) {
+	picked, err := gates.Pick(f, keys)
+	return picked, asUsage(err)
+}
+
 // asUsage makes the name of an agent that there is not the caller's mistake.
 func asUsage(err error) error {
 	var unknown *agents.Unknown
@@ -50,14 +57,39 @@ func asUsage(err error) error {
 }
 
 // completeKeys offers the keys of agents for the first arguments, most of them at most, 0 for any number.
-func (a *app) completeKeys(most int) cobra.CompletionFunc {
+func (a *app) completeKeys(most int) cobra.CompletionFunc { return completion(most, a.knownKeys) }
+
+// completeGates offers the keys of all that have a gate.
+func (a *app) completeGates(most int) cobra.CompletionFunc {
+	return completion(most, func() []string { return append(a.knownKeys(), a.knownSidecars()...) })
+}
+
+func completion(most int, known func() []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		keys := slices.DeleteFunc(a.knownKeys(), func(k string) bool { return slices.Contains(args, k) })
+		keys := slices.DeleteFunc(known(), func(k string) bool { return slices.Contains(args, k) })
 		return keys, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// knownSidecars returns the keys of sidecars by what this user may read: the live generation, the newest build.
+func (a *app) knownSidecars() []string {
+	m, err := manifest.Read(a.path("generations/latest"))
+	if project, no := a.hostProject(); no == nil {
+		if f, no := agents.Live(profile.Layout{Project: project}, system.Default()); no == nil {
+			m, err = f.Manifest, nil
+		}
+	}
+	if err != nil {
+		return nil
+	}
+	var keys []string
+	for _, s := range m.Sidecars {
+		keys = append(keys, s.Key)
+	}
+	return keys
 }
 
 // knownKeys returns the keys of agents by the best source that this user may read: the live generation, the watchdog's

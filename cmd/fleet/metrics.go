@@ -18,11 +18,11 @@ func newMetricsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "metrics [KEY...]",
 		Short: "Print the metrics of gates and agents for Prometheus",
-		Long: `Metrics prints the metrics of the running gates of all enabled agents or of those named, what gates kept of before, the packets that the
-firewall refused, and how the agents fare, in the text format of Prometheus. With --textfile it writes them where
+		Long: `Metrics prints the metrics of the running gates of all enabled agents and sidecars or of those named, what gates kept
+of before, the packets that the firewall refused, and how the agents fare, in the text format of Prometheus. With --textfile it writes them where
 node_exporter's textfile collector reads them: run it by a timer.`,
 		Example:           `  sudo fleet metrics --textfile /var/lib/prometheus/node-exporter`,
-		ValidArgsFunction: a.completeKeys(0),
+		ValidArgsFunction: a.completeGates(0),
 		RunE:              func(cmd *cobra.Command, keys []string) error { return a.metrics(cmd.Context(), keys, textfile) },
 	}
 	cmd.Flags().StringVar(&textfile, "textfile", "", "write fleet-PROJECT.prom in this `FOLDER` instead")
@@ -36,7 +36,7 @@ func (a *app) metrics(ctx context.Context, keys []string, folder string) error {
 	}
 	defer done()
 	c.Log = a.log.Warnf
-	picked, err := pick(c.Fleet, keys)
+	picked, err := pickGates(c.Fleet, keys)
 	if err != nil {
 		return err
 	}

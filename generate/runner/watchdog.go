@@ -26,6 +26,11 @@ func watchdog(m *model.Fleet, gate string, faults *report.Report) artifact.File 
 	enabled, disabled := rows(m)
 	h.table("agents", "agents", enabled)
 	h.table("agents", "disabled", disabled)
+	var boxes [][]string
+	for _, s := range m.Sidecars {
+		boxes = append(boxes, []string{s.Box.Key})
+	}
+	h.table("sidecars", "boxes", boxes)
 	return h.script("libexec/watchdog", watchdogBody+watchdogAgent+watchdogGate+watchdogProject)
 }
 

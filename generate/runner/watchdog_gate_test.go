@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"fleet/generate/model"
 	"fleet/schemas/status"
 )
 
@@ -201,5 +202,41 @@ func TestWatchdogGateWords(t *testing.T) {
 		said, did := d.run()
 		d.expect(words, said+did)
 		d.status()
+	}
+}
+
+// The way out of a sidecar is looked after as an agent's is, and told of among the reasons.
+func TestWatchdogSidecar(t *testing.T) {
+	t.Parallel()
+	d := newDog(t, func(m *model.Fleet) {
+		m.Sidecars = []model.Sidecar{{Box: model.Agent{Key: "sidecar-deploy"}, Name: "deploy"}}
+	})
+	tell := func(words string) { d.write("/fake/look", "sidecar-deploy "+words+"\n") }
+	d.beat(1)
+	said, did := d.run()
+	d.expect("well", said+did)
+	if s := d.status(); !s.Healthy || len(s.Reasons) > 0 {
+		t.Errorf("%+v", s)
+	}
+	d.write("/fake/fleet-demo-sidecar-deploy-gate.socket", "failed")
+	d.beat(2)
+	said, did = d.run()
+	d.expect("failed", said, "<4>fleet demo: the gate of sidecar deploy has failed: starting it again")
+	d.expect("failed", did, "reset-failed fleet-demo-sidecar-deploy-gate.service\nstart fleet-demo-sidecar-deploy-gate.socket\n")
+	if s := d.status(); s.Healthy || len(s.Reasons) != 1 || s.Reasons[0] != "sidecar deploy: its gate has failed" || !s.Agents[0].Healthy {
+		t.Errorf("%+v", s)
+	}
+	d.write("/fake/fleet-demo-sidecar-deploy-gate.socket", "active")
+	d.beat(3)
+	d.run()
+	tell("idle 0 0 0 0 0 - - 0 2 2")
+	d.beat(4)
+	said, _ = d.run()
+	d.expect("placeholder", said, "<3>fleet demo: ALERT: sidecar deploy sent the placeholder of a secret where it does not belong, 2 times")
+	d.write("/var/lib/fleet/demo/egress/cut/sidecar-deploy", "by ann\n")
+	d.beat(5)
+	d.run()
+	if s := d.status(); s.Healthy || !strings.Contains(strings.Join(s.Reasons, ""), "sidecar deploy: it is cut off") {
+		t.Errorf("%+v", s)
 	}
 }

@@ -12,30 +12,27 @@ import (
 	"fleet/schemas/policy"
 )
 
-// Policies are what the agents of a generation may reach, by their keys. One that has none reaches nothing.
+// Policies are what the agents and sidecars of a generation may reach, by their keys. One that has none reaches nothing.
 type Policies map[string]*policy.Policy
 
 // PolicyPath is where an agent's policy stands in a generation.
 func PolicyPath(key string) string { return "agents/" + key + "/" + policy.FileName }
 
-// ReadPolicies reads the policies of the agents that run, from the folder of a generation. A nil manifest has none.
+// ReadPolicies reads the policies of all that have a way out, from the folder of a generation. A nil manifest has none.
 func ReadPolicies(dir string, m *manifest.Manifest) (Policies, error) {
 	out := Policies{}
 	if m == nil {
 		return out, nil
 	}
-	for _, a := range m.Agents {
-		if !a.Enabled {
-			continue
-		}
-		p, err := readPolicy(filepath.Join(dir, PolicyPath(a.Key)))
+	for _, key := range m.Gated() {
+		p, err := readPolicy(filepath.Join(dir, PolicyPath(key)))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // of a time when no agent had a way out
 		}
 		if err != nil {
 			return nil, err
 		}
-		out[a.Key] = p
+		out[key] = p
 	}
 	return out, nil
 }

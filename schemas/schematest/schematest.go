@@ -25,7 +25,7 @@ func Equal(t *testing.T, file string, typ reflect.Type) {
 	if err := json.Unmarshal(b, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(shapeOfType(typ), shapeOfSchema(t, doc)); d != "" {
+	if d := cmp.Diff(shapeOfType(typ), shapeOfSchema(t, spliced(doc, doc["$defs"]).(map[string]any))); d != "" {
 		t.Errorf("types (-), schema (+):\n%s", d)
 	}
 }
@@ -82,6 +82,28 @@ func shapeOfType(t reflect.Type) any {
 		return "integer"
 	}
 	return t.Kind().String()
+}
+
+// spliced puts what "#/$defs/NAME" names in the place of the reference.
+func spliced(v, defs any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if ref, ok := v["$ref"].(string); ok {
+			return spliced(defs.(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")], defs)
+		}
+		out := map[string]any{}
+		for k, sub := range v {
+			out[k] = spliced(sub, defs)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, sub := range v {
+			out[i] = spliced(sub, defs)
+		}
+		return out
+	}
+	return v
 }
 
 func shapeOfSchema(t *testing.T, s map[string]any) any {

@@ -55,12 +55,15 @@ type Status struct {
 	Reasons    []string   `json:"reasons,omitempty"` // why the project is not healthy, its agents' own reasons apart
 }
 
-// Sidecar is a tool that holds secrets. Where it has failed, Reasons tells why.
+// Sidecar is a tool that holds secrets. Where its unit has failed, Status.Reasons tells why.
 type Sidecar struct {
 	Key    string   `json:"key"`
 	Unit   string   `json:"unit"`
 	State  string   `json:"state"`  // of its unit, as systemd says it; inactive waits for a call
 	Agents []string `json:"agents"` // keys of those that may call it
+	Gate   *Gate    `json:"gate,omitempty"`
+	Egress *Egress  `json:"egress,omitempty"`
+	Reason string   `json:"reason,omitempty"` // what calls for a person at its gate
 }
 
 // Generation is the live generation.

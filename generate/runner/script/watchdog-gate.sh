@@ -2,7 +2,7 @@
 # What the gates' program tells of all gates, words and numbers alone: see `fleet-gate look`.
 survey() {
 	# shellcheck disable=SC2046 # keys are words
-	told=$(timeout 30 "$gate" look "$run" "$state" $(printf '%s\n' "$agents" | awk '{ print $1 }')) || say 4 'the gates cannot be asked'
+	told=$(timeout 30 "$gate" look "$run" "$state" $(printf '%s\n' "$agents" "$boxes" | awk 'NF { print $1 }')) || say 4 'the gates cannot be asked'
 }
 
 # words KEY: what was told of one.
@@ -25,14 +25,14 @@ doors() {
 	states=$(systemctl show -p ActiveState --value -- "$socket" "$service" | tr -s '\n' ' ')
 	case $states in
 	failed* | *' failed'*)
-		bad "$key.gate" "the gate of agent $key has failed: starting it again"
+		bad "$key.gate" "the gate of $who has failed: starting it again"
 		if ! switching; then
 			timeout 60 systemctl reset-failed -- "$socket" "$service"
 			timeout 60 systemctl start -- "$socket"
 		fi
 		door=failed
 		;;
-	active*) good "$key.gate" "the gate of agent $key" ;;
+	active*) good "$key.gate" "the gate of $who" ;;
 	*) door=failed why="the sockets of its gate are stopped" ;;
 	esac
 }
@@ -43,10 +43,10 @@ current() {
 	wanted=$(sha256sum -- "$run/active/agents/$key/policy.json" 2>/dev/null)
 	wanted=${wanted%% *}
 	if [ -z "$wanted" ] || [ "$policy" = "$wanted" ]; then
-		good "$key.policy" "the gate of agent $key has its policy"
+		good "$key.policy" "the gate of $who has its policy"
 		return
 	fi
-	bad "$key.policy" "the gate of agent $key has another policy than the generation: reloading it"
+	bad "$key.policy" "the gate of $who has another policy than the generation: reloading it"
 	switching || timeout 60 systemctl reload -- "$service" 2>/dev/null
 	stale=true why='its gate has another policy than the generation'
 }
@@ -54,10 +54,10 @@ current() {
 # Without records a gate allows nothing new.
 recorded() {
 	if [ "$way" = mute ]; then
-		bad "$key.mute" "the gate of agent $key allows nothing new: the journal takes none of its records, see systemd-journald@fleet-$project.service"
+		bad "$key.mute" "the gate of $who allows nothing new: the journal takes none of its records, see systemd-journald@fleet-$project.service"
 		why='its gate allows nothing new, since the journal takes none of its records' door=failed
 	else
-		good "$key.mute" "the journal takes the records of agent $key"
+		good "$key.mute" "the journal takes the records of $who"
 	fi
 }
 
@@ -69,11 +69,11 @@ burst() {
 	new=$((total - before))
 	if [ "$denied_alert" -gt 0 ] && [ "$new" -ge "$denied_alert" ]; then
 		[ -e "$notes/$key.burst.told" ] ||
-			say 3 "ALERT: agent $key was denied $new requests since the last look; sudo fleet egress log $key --denied shows them"
+			say 3 "ALERT: $who was denied $new requests since the last look; sudo fleet egress log $key --denied shows them"
 		store "$key.burst.told" "$now"
 		why="$new requests were denied since the last look"
 	else
-		good "$key.burst" "agent $key is denied less"
+		good "$key.burst" "$who is denied less"
 	fi
 }
 
@@ -85,17 +85,17 @@ tripwire() {
 	store "placeholders_$key" "$misplaced"
 	new=$((misplaced - before))
 	if [ "$new" -gt 0 ]; then
-		say 3 "ALERT: agent $key sent the placeholder of a secret where it does not belong, $new times since the last look; sudo fleet egress log $key --denied shows where"
+		say 3 "ALERT: $who sent the placeholder of a secret where it does not belong, $new times since the last look; sudo fleet egress log $key --denied shows where"
 		store "$key.placeholder.told" "$now"
 		why="it sent the placeholder of a secret where it does not belong, $new times since the last look"
 	else
-		good "$key.placeholder" "agent $key sends no placeholder where it does not belong any more"
+		good "$key.placeholder" "$who sends no placeholder where it does not belong any more"
 	fi
 }
 
-# The agent's way out: mends what can be mended, and adds it to status.json. A cut is a person's doing, and not healthy.
+# The way out of $key, whom $who names: mends what can be mended. A cut is a person's doing, and not healthy.
 door() {
-	door=idle why='' stale=false gate_json=''
+	door=idle why='' stale=false
 	words "$key"
 	doors
 	current
@@ -115,6 +115,12 @@ door() {
 		esac
 	fi
 	[ "$door" != failed ] || why=${why:-its gate has failed}
+}
+
+# Adds an agent's way out to status.json.
+way_out() {
+	who="agent $key" gate_json=''
+	door
 	[ "$door" != bypass ] || gate_json=",\"seconds\":$bypass"
 	[ "$mode" = - ] || gate_json="$gate_json,\"mode\":\"$mode\""
 	[ "$open" -eq 0 ] || gate_json="$gate_json,\"open\":$open"
@@ -122,4 +128,12 @@ door() {
 	gate_json=",\"gate\":{\"state\":\"$door\"$gate_json},\"egress\":{\"allowed\":$allowed,\"denied\":$denied,\"would\":$would}"
 	[ -n "$why" ] || return 0
 	reason=${reason:+$reason; }$why fit=false healthy=false
+}
+
+# A sidecar's way out: status.json has only what calls for a person.
+box_out() {
+	who="sidecar ${key#sidecar-}"
+	door
+	[ -n "$why" ] || return 0
+	healthy=false reasons="$reasons${reasons:+,}\"$who: $why\""
 }

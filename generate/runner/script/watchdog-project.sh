@@ -116,7 +116,7 @@ if switching; then
 fi
 survey
 while read -r key unit user limit; do
-	[ -z "$key" ] || { look && door && describe; }
+	[ -z "$key" ] || { look && way_out && describe; }
 done <<END
 $agents
 END
@@ -125,6 +125,11 @@ while read -r key unit user; do
 	[ -z "$key" ] || describe
 done <<END
 $disabled
+END
+while read -r key; do
+	[ -z "$key" ] || box_out
+done <<END
+$boxes
 END
 wall
 room

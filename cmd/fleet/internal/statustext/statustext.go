@@ -76,7 +76,7 @@ func (v View) sidecars(s *status.Status) string {
 	if len(s.Sidecars) == 0 {
 		return ""
 	}
-	t := &table.Table{Columns: []table.Column{{Title: "SIDECAR"}, {Title: "STATE"}, {Title: "CALLED BY", Rank: 1}}}
+	t := &table.Table{Columns: []table.Column{{Title: "SIDECAR"}, {Title: "STATE"}, {Title: "GATE", Rank: 2}, {Title: "EGRESS 24h", Rank: 3}, {Title: "CALLED BY", Rank: 1}}}
 	for _, one := range s.Sidecars {
 		state, color := one.State, ""
 		switch state {
@@ -85,8 +85,8 @@ func (v View) sidecars(s *status.Status) string {
 		case "failed":
 			color = table.Red
 		}
-		row := table.Cells(plaintext.Line(strings.TrimPrefix(one.Key, "sidecar-")), plaintext.Line(state), plaintext.Short(strings.Join(one.Agents, ", "), 60))
-		row[1].Color = color
+		row := table.Cells(plaintext.Line(strings.TrimPrefix(one.Key, "sidecar-")), plaintext.Line(state), gate(one.Gate), egress(one.Egress), plaintext.Short(strings.Join(one.Agents, ", "), 60))
+		row[1].Color, row[2].Color = color, gateColor(one.Gate)
 		t.Rows = append(t.Rows, row)
 	}
 	return t.Render(v.Width, v.Color)
@@ -148,6 +148,11 @@ func (v View) remarks(s *status.Status) []string {
 	for _, a := range s.Agents {
 		if a.Reason != "" {
 			out = append(out, fmt.Sprintf("%s: %s: %s", plaintext.Line(a.State), plaintext.Line(a.Key), plaintext.Short(a.Reason, maxReason)))
+		}
+	}
+	for _, one := range s.Sidecars {
+		if one.Reason != "" {
+			out = append(out, fmt.Sprintf("%s: %s", plaintext.Line(one.Key), plaintext.Short(one.Reason, maxReason)))
 		}
 	}
 	for _, r := range s.Reasons {

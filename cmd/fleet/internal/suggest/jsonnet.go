@@ -3,14 +3,16 @@ package suggest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fleet/schemas/fleet"
 )
 
-// Agent is what is suggested for one agent.
+// Agent is what is suggested for one agent, or for a sidecar.
 type Agent struct {
 	Key     string             `json:"agent"`
+	Sidecar bool               `json:"sidecar,omitempty"` // Key is a sidecar's name in the spec
 	Allow   []fleet.EgressRule `json:"allow"`
 	LeftOut []string           `json:"leftOut"`
 }
@@ -18,23 +20,35 @@ type Agent struct {
 // Jsonnet writes the lists as an object that is added to a spec with "+".
 func Jsonnet(all []Agent) string {
 	var b strings.Builder
-	b.WriteString("{\n  agents+: {\n")
+	b.WriteString("{\n")
+	section(&b, "agents", all, false)
+	if slices.ContainsFunc(all, func(a Agent) bool { return a.Sidecar }) {
+		section(&b, "sidecars", all, true)
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+func section(b *strings.Builder, name string, all []Agent, sidecars bool) {
+	fmt.Fprintf(b, "  %s+: {\n", name)
 	for _, a := range all {
-		for _, l := range a.LeftOut {
-			fmt.Fprintf(&b, "    // left out of %s: %s\n", a.Key, l)
-		}
-		if len(a.Allow) == 0 {
-			fmt.Fprintf(&b, "    // %s: nothing to add\n", a.Key)
+		if a.Sidecar != sidecars {
 			continue
 		}
-		fmt.Fprintf(&b, "    %s+: { egress+: { allow+: [\n", quote(a.Key))
+		for _, l := range a.LeftOut {
+			fmt.Fprintf(b, "    // left out of %s: %s\n", a.Key, l)
+		}
+		if len(a.Allow) == 0 {
+			fmt.Fprintf(b, "    // %s: nothing to add\n", a.Key)
+			continue
+		}
+		fmt.Fprintf(b, "    %s+: { egress+: { allow+: [\n", quote(a.Key))
 		for _, r := range a.Allow {
-			fmt.Fprintf(&b, "      %s,\n", rule(r))
+			fmt.Fprintf(b, "      %s,\n", rule(r))
 		}
 		b.WriteString("    ] } },\n")
 	}
-	b.WriteString("  },\n}\n")
-	return b.String()
+	b.WriteString("  },\n")
 }
 
 func rule(r fleet.EgressRule) string {

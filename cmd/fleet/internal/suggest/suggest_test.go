@@ -50,7 +50,7 @@ func TestE25Suggest(t *testing.T) {
 	} {
 		m.Add(r)
 	}
-	got := suggest.Jsonnet([]suggest.Agent{{Key: "lead", Allow: m.Rules(), LeftOut: m.LeftOut()}, {Key: "idle"}})
+	got := suggest.Jsonnet([]suggest.Agent{{Key: "lead", Allow: m.Rules(), LeftOut: m.LeftOut()}, {Key: "idle"}, {Key: "deploy", Sidecar: true, Allow: m.Rules()[:1]}})
 	const want = `{
   agents+: {
     // left out of lead: 192.0.2.1:443 is an address: a program that uses the name is better off (1 times)
@@ -65,12 +65,17 @@ func TestE25Suggest(t *testing.T) {
     ] } },
     // idle: nothing to add
   },
+  sidecars+: {
+    'deploy'+: { egress+: { allow+: [
+      { host: 'api.test', ports: [443], methods: ['GET'], paths: ['/v1/a'] },
+    ] } },
+  },
 }
 `
 	if d := cmp.Diff(strings.Replace(want, "{ host: 'ssh.test', ports: [8443] }", "'ssh.test:8443'", 1), got); d != "" {
 		t.Error(d)
 	}
-	if _, err := jsonnet.MakeVM().EvaluateAnonymousSnippet("x", "{ agents: { lead: { egress: { allow: [] } } } } + "+got); err != nil {
+	if _, err := jsonnet.MakeVM().EvaluateAnonymousSnippet("x", "{ agents: { lead: { egress: { allow: [] } } }, sidecars: { deploy: { egress: { allow: [] } } } } + "+got); err != nil {
 		t.Error(err)
 	}
 }
