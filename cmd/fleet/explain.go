@@ -30,7 +30,7 @@ secrets.GITHUB_TOKEN, who can use it, where it goes and who never sees it.`,
 			if key, ok := strings.CutPrefix(args[0], "agents."); ok && !strings.Contains(key, ".") && key != "KEY" {
 				return a.explainAgent(cmd, &b, key)
 			}
-			if name, ok := strings.CutPrefix(args[0], "secrets."); ok && !strings.Contains(name, ".") && name != "KEY" {
+			if name, ok := strings.CutPrefix(args[0], "secrets."); ok && !strings.Contains(name, ".") {
 				return a.explainSecret(cmd, &b, name)
 			}
 			return a.explainKey(args[0])

@@ -21,6 +21,7 @@ type secretCause struct {
 	Vault       string      `json:"vault"`  // file on the host, sealed
 	Units       []string    `json:"units"`  // that get the value when they start
 	Users       []secretUse `json:"users"`  // agents that may use it
+	Calls       []secretFor `json:"calls"`  // sidecars that hold it, and the agents that may call them
 	Hosts       []string    `json:"hosts"`  // to which gates send it
 	Place       string      `json:"place"`  // where it stands in a request
 	Only        string      `json:"only"`   // which ports and requests
@@ -32,6 +33,14 @@ type secretUse struct {
 	Agent string `json:"agent"`
 	Env   string `json:"env"` // variable, "" is none
 	Has   string `json:"has"` // the placeholder, or "the value"
+}
+
+// secretFor is a tool that holds a value, and who has the use of it.
+type secretFor struct {
+	Sidecar string   `json:"sidecar"`
+	User    string   `json:"user"`
+	Agents  []string `json:"agents"`
+	Offers  string   `json:"offers"`
 }
 
 func (a *app) explainSecret(cmd *cobra.Command, b *buildFlags, name string) error {
@@ -51,15 +60,20 @@ func secretOf(c *generate.Compiled, s *model.Secret) secretCause {
 	m := c.Fleet
 	out := secretCause{
 		Name: s.Name, Disposition: s.Disposition, Vault: m.SecretFile(s.Name), Units: []string{}, Users: []secretUse{},
-		Hosts: append([]string{}, s.Hosts...), Place: s.Place, Others: []string{},
+		Calls: []secretFor{}, Hosts: append([]string{}, s.Hosts...), Place: s.Place, Others: []string{},
 	}
+	out.calls(m)
 	for i := range m.Agents {
 		a := &m.Agents[i]
 		switch {
+		case out.calledBy(a.Key):
 		case !a.Enabled || !slices.Contains(s.Agents, a.Key):
 			out.Others = append(out.Others, a.Key)
 		case s.Disposition == fleet.Expose:
 			out.Units = append(out.Units, string(m.AgentUnit(a.Key)))
+			for _, j := range a.Schedules {
+				out.Units = append(out.Units, string(m.JobService(a.Key, j.Name)))
+			}
 			out.Users = append(out.Users, exposedTo(a, s.Name))
 		default:
 			out.Units = append(out.Units, gates.Service(m.Project, a.Key))
@@ -68,6 +82,25 @@ func secretOf(c *generate.Compiled, s *model.Secret) secretCause {
 		}
 	}
 	return out
+}
+
+// calls adds the sidecars that hold the value.
+func (c *secretCause) calls(m *model.Fleet) {
+	for i := range m.Sidecars {
+		s := &m.Sidecars[i]
+		if !s.Box.Enabled || !slices.Contains(s.Secrets, c.Name) {
+			continue
+		}
+		f := secretFor{Sidecar: s.Name, User: s.Box.User, Agents: []string{}, Offers: s.Offers()}
+		for _, by := range s.Callers {
+			f.Agents = append(f.Agents, by.Key)
+		}
+		c.Units, c.Calls = append(c.Units, string(m.AgentUnit(s.Box.Key))), append(c.Calls, f)
+	}
+}
+
+func (c *secretCause) calledBy(key string) bool {
+	return slices.ContainsFunc(c.Calls, func(f secretFor) bool { return slices.Contains(f.Agents, key) })
 }
 
 func exposedTo(a *model.Agent, name string) secretUse {
@@ -113,6 +146,9 @@ func (c secretCause) text() string {
 	}
 	for _, u := range c.Users {
 		line("used by", "%s, which has %s in %s", u.Agent, u.Has, cmp.Or(u.Env, "$CREDENTIALS_DIRECTORY/"+c.Name))
+	}
+	for _, f := range c.Calls {
+		line("used by", "sidecar %s as user %s, which %s may call: %s", f.Sidecar, f.User, strings.Join(f.Agents, ", "), f.Offers)
 	}
 	for _, host := range c.Hosts {
 		line("sent to", "%s, %s, as %s", host, c.Only, c.Place)
