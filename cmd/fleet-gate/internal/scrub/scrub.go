@@ -39,7 +39,7 @@ func New(list []Secret) *Scrubber {
 	var texts [][]byte
 	seen := map[string]bool{}
 	for _, x := range list {
-		for _, f := range forms(x.Value, x.Placeholder) {
+		for _, f := range formsOf(x.Value, x.Placeholder) {
 			if !seen[string(f.text)] {
 				seen[string(f.text)] = true
 				texts, s.by = append(texts, f.text), append(s.by, f.by)

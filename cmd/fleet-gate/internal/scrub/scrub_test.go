@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -41,7 +42,7 @@ func TestCATF4Forms(t *testing.T) {
 		for name, text := range map[string]string{
 			"raw":             v,
 			"query":           url.QueryEscape(v),
-			"query, lower":    strings.ToLower(url.QueryEscape(strings.ToUpper(v))),
+			"query, lower":    regexp.MustCompile("%..").ReplaceAllStringFunc(url.QueryEscape(v), strings.ToLower),
 			"path":            url.PathEscape(v),
 			"JSON":            asJSON(v, false),
 			"JSON, HTML-safe": asJSON(v, true),
@@ -58,9 +59,6 @@ func TestCATF4Forms(t *testing.T) {
 			"Basic in a URL":  url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("u:" + v))),
 			"Basic in JSON":   strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte("u:"+v)), "/", `\/`),
 		} {
-			if name == "query, lower" {
-				text = percent(v, unreserved, "%%%02x")
-			}
 			in := "before " + text + " behind"
 			got := s.Text(in)
 			if len(got) != len(in) || !strings.HasPrefix(got, "before ") || !strings.HasSuffix(got, " behind") || got == in {
@@ -178,7 +176,7 @@ func FuzzReader(f *testing.F) {
 			if got := read(t, s.Reader(iotest.OneByteReader(strings.NewReader(in)))); got != want {
 				t.Fatalf("by bytes: got %q, want %q", got, want)
 			}
-			all := len(forms([]byte(value), instead)) // apart gives up where a value has all the letters that it could use
+			all := len(formsOf([]byte(value), instead)) // apart gives up where a value has all the letters that it could use
 			if s.set.InString(want) >= 0 && all < 10 {
 				t.Fatalf("%q is left in %q", value, want)
 			}

@@ -1,15 +1,14 @@
-// Package scrub takes the values of secrets out of what a tool says: as they are, in JSON's escapes, in percent-encoding and
-// in base64 at any offset. It is for a tool that says a value by mistake, in an error or an echo. One that wants to tell it
+// Package scrub takes the values of secrets out of what a tool says, in all forms that package forms knows. It is for a tool that says a value by mistake, in an error or an echo. One that wants to tell it
 // can write it backwards.
 package scrub
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"net/url"
 	"slices"
 	"strings"
+
+	"fleet/cmd/internal/forms"
 )
 
 // MinValue is how many bytes a value must have: a shorter one stands in much that is no secret.
@@ -40,7 +39,7 @@ func New(values []Value) *Scrubber {
 			if len(raw) < MinValue {
 				continue
 			}
-			for _, text := range forms(raw) {
+			for _, text := range forms.Of(raw) {
 				s.add(pattern{text, instead})
 			}
 		}
@@ -56,59 +55,6 @@ func (s *Scrubber) add(p pattern) {
 	if !slices.ContainsFunc(s.patterns, func(q pattern) bool { return bytes.Equal(p.text, q.text) }) {
 		s.patterns = append(s.patterns, p)
 	}
-}
-
-// forms are the ways in which a value is looked for.
-func forms(raw []byte) [][]byte {
-	out := [][]byte{raw}
-	out = append(out, jsonForms(raw)...)
-	text := string(raw)
-	for _, escaped := range []string{url.QueryEscape(text), url.PathEscape(text)} {
-		out = append(out, []byte(escaped), []byte(lowerEscapes(escaped)))
-	}
-	return append(out, base64Forms(raw)...)
-}
-
-// jsonForms are the value inside a JSON text that is itself a text of JSON, as encoders write it.
-func jsonForms(raw []byte) [][]byte {
-	html, err := json.Marshal(string(raw))
-	if err != nil {
-		return nil // cannot be: a string is always encoded
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(string(raw)) // as before
-	plain := bytes.TrimSpace(b.Bytes())
-	slashes := bytes.ReplaceAll(plain, []byte("/"), []byte(`\/`))
-	return [][]byte{html[1 : len(html)-1], plain[1 : len(plain)-1], slashes[1 : len(slashes)-1]}
-}
-
-// lowerEscapes writes %2F as %2f.
-func lowerEscapes(s string) string {
-	b := []byte(s)
-	for i := range b {
-		if b[i] == '%' && i+2 < len(b) {
-			copy(b[i+1:i+3], bytes.ToLower(b[i+1:i+3]))
-		}
-	}
-	return string(b)
-}
-
-// base64Forms are what all encodings of a text have in common in which the value begins at an offset of 0, 1 or 2 bytes:
-// the characters that no byte before or behind has a part in.
-func base64Forms(raw []byte) [][]byte {
-	var out [][]byte
-	for offset := range 3 {
-		padded := append(make([]byte, offset), raw...)
-		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			text := alphabet.EncodeToString(padded)
-			first := (offset*8 + 5) / 6  // characters with bits of what is before
-			whole := len(padded) * 8 / 6 // characters without bits of what is behind
-			out = append(out, []byte(text[first:whole]))
-		}
-	}
-	return out
 }
 
 // Longest is how many bytes the longest form has that is looked for.
