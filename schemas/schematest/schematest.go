@@ -107,7 +107,7 @@ func spliced(v, defs any) any {
 }
 
 func shapeOfSchema(t *testing.T, s map[string]any) any {
-	switch s["type"] {
+	switch kindOf(s) {
 	case "object":
 		if items, ok := s["additionalProperties"].(map[string]any); ok {
 			return []any{"map", shapeOfSchema(t, items)}
@@ -132,6 +132,14 @@ func shapeOfSchema(t *testing.T, s map[string]any) any {
 	}
 	if _, several := s["type"].([]any); several {
 		return "any"
+	}
+	return s["type"]
+}
+
+// kindOf is the type of a schema; null beside it is what a nil slice is written as.
+func kindOf(s map[string]any) any {
+	if list, ok := s["type"].([]any); ok && len(list) == 2 && list[1] == "null" {
+		return list[0]
 	}
 	return s["type"]
 }
