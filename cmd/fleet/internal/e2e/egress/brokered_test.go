@@ -41,6 +41,11 @@ var brokeredClients = []struct{ name, script, want, host, field, secret, form st
 			"npm --registry https://registry.test/ install --no-audit --no-fund --silent thing && node -p \"require('thing')\"",
 		"a thing", "registry.test", "Authorization", "NPM_TOKEN", "Bearer ",
 	},
+	{
+		"skopeo", `printf '{"auths":{"images.test":{"auth":"%s"}}}' "$(printf 'x-access-token:%s' "$IMAGES" | base64 -w0)" >auth.json && ` +
+			"rm -rf i && skopeo --insecure-policy copy -q --authfile auth.json docker://images.test/thing:1 dir:i && ls i",
+		"manifest.json", "login.images.test", "Authorization", "IMAGES", "basic",
+	},
 }
 
 // Clients that nobody has changed work with a credential that their agent does not have.

@@ -27,13 +27,13 @@ func hosts() []origins.Host {
 		Path: "/usr/lib/git-core/git-http-backend",
 		Env:  []string{"GIT_PROJECT_ROOT=" + repositories, "GIT_HTTP_EXPORT_ALL=1"},
 	}
-	return []origins.Host{
+	return append(imageHosts(), []origins.Host{
 		{Name: "git.test", Handler: git},
 		{Name: "private.test", Handler: private(git)},
 		{Name: "api.github.com", Handler: http.HandlerFunc(gitHub)},
 		{Name: "registry.test", Handler: registry()},
 		{Name: "api.anthropic.com", Handler: new(anthropicstub.Server)},
-	}
+	}...)
 }
 
 // private asks for a password first, as git's servers do. Which one was given is the test's to look at.

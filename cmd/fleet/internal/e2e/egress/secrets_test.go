@@ -28,9 +28,10 @@ const secretsText = `{
     ANTHROPIC_API_KEY: { agents: ['n1', 'u1'] },
     CLAUDE_CODE_OAUTH_TOKEN: { agents: ['n1', 'u1'] },
     GITHUB_TOKEN: { agents: ['n1', 'u1'] },
+    IMAGES: { hosts: ['login.images.test'], basic: true, paths: ['/token'], methods: ['GET'], agents: ['n1', 'u1'] },
     OPEN: { disposition: 'expose', env: 'OPEN_VALUE', agents: ['n2', 'u2'] },
   },
-  egress+: { allow+: ['key.test', 'token.test', 'private.test', 's3.test', 'api.github.com', 'github.com', 'uploads.github.com'] },
+  egress+: { allow+: ['key.test', 'token.test', 'private.test', 's3.test', 'api.github.com', 'github.com', 'uploads.github.com', 'images.test', 'login.images.test'] },
 }`
 
 // values are what the vault holds: by chance, so that this program, which the agents run too, does not have them. One has
@@ -45,19 +46,40 @@ var values = map[string]string{
 	"OPEN":                    rand.Text(),
 	"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-" + rand.Text() + rand.Text() + rand.Text(),
 	"GITHUB_TOKEN":            "ghp_" + rand.Text() + rand.Text()[:10],
+	"IMAGES":                  rand.Text(),
 	"HELD":                    rand.Text(),
 	"OWN":                     rand.Text(),
 }
 
+// secretHosts are the names of the hosts that get secrets.
+var secretHosts = []string{"key.test", "token.test", "private.test", "s3.test", "api.github.com", "images.test", "login.images.test"}
+
 // withSecrets makes a machine whose agents have secrets.
 func withSecrets(t testing.TB, o machine.Options) *lab {
 	l := begin(t, o)
-	l.net.Public("key.test", "token.test", "private.test", "s3.test", "api.github.com")
+	l.giveSecrets()
+	return l
+}
+
+// giveSecrets switches a machine to agents that have secrets.
+func (l *lab) giveSecrets() {
+	l.net.Public(secretHosts...)
 	b := l.Build(spec(secretsText, sidecarText))
 	for name, value := range values {
 		l.seal(name, value)
 	}
-	l.Switch(b)
+	l.Switch(b, "--now")
+}
+
+// keep returns the machine of agents with secrets. Where machines are limited to one it is that of the others.
+func keep(t *testing.T) *lab {
+	t.Helper()
+	if !oneMachine() {
+		return sealed.take(t)
+	}
+	l := steady.take(t)
+	l.giveSecrets()
+	steady.changed = true
 	return l
 }
 
@@ -71,7 +93,7 @@ func (l *lab) seal(name, value string) {
 // secret runs a test for one agent of each kind of isolation that has secrets.
 func secret(t *testing.T, f func(t *testing.T, a *agent)) {
 	t.Helper()
-	l := sealed.take(t)
+	l := keep(t)
 	for _, key := range both {
 		t.Run(key+"-"+isolation[key], func(t *testing.T) { f(t, l.agent(t, key)) })
 	}
@@ -259,8 +281,8 @@ func TestCATF20Rotation(t *testing.T) {
 // What becomes absent is gone from the host, and what needs it again says so before anything changes.
 func TestSecretAbsent(t *testing.T) {
 	t.Parallel()
-	l := begin(t, machine.Options{})
-	l.net.Public("key.test", "token.test", "private.test", "s3.test", "api.github.com")
+	l := churn(t)
+	l.net.Public(secretHosts...)
 	const keyOnly = `{ secrets: { API_KEY: { hosts: ['key.test'], header: 'x-api-key', agents: ['n1'] } }, egress+: { allow+: ['key.test'] } }`
 	with, without := l.Build(spec(keyOnly)), l.Build(spec(keyOnly, `{ secrets: { API_KEY: { disposition: 'absent' } } }`))
 	if _, exit := l.Try("fleet", "switch", "--no-confirm", with+"/"); exit != 3 {

@@ -210,7 +210,7 @@ func TestSidecarOfEachAgent(t *testing.T) {
 // Nobody else reaches a sidecar: not by its port, not by its socket, and no web page that rebinds a name.
 func TestSidecarOfOthers(t *testing.T) {
 	t.Parallel()
-	l := sealed.take(t)
+	l := keep(t)
 	for _, key := range []string{"n2", "u2"} {
 		a := l.agent(t, key)
 		if out, exit := a.sh(order{Script: "cat /etc/fleet/mcp.json; ls /etc/fleet/mcp-connect"}); exit == 0 {
