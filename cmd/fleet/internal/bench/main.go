@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"fleet/cmd/internal/ratio"
+	"fleet/generate"
 )
 
 // measure is one comparison. It returns its rows.
@@ -101,7 +102,11 @@ func newLab() (*lab, error) {
 		return nil, err
 	}
 	l := &lab{dir: dir, fleet: filepath.Join(dir, "fleet")}
-	out, err := exec.Command("go", "build", "-o", l.dir+"/", "./cmd/fleet", "./cmd/fleet-gate").CombinedOutput()
+	args := []string{"build", "-o", l.dir + "/", "./cmd/fleet"}
+	for _, name := range generate.Daemons {
+		args = append(args, "./cmd/"+name)
+	}
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
