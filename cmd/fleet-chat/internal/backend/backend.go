@@ -76,6 +76,10 @@ type Effect struct {
 	Author  Author
 	Text    string // of Post: Markdown of any length; the backend splits what is too long for one message
 	Task    Task   // of Create and Update
+
+	// Time is when it was asked for, by this host's clock, and stays the same however often it is tried. A backend looks
+	// for what an earlier try has left from some time before it. Where it is zero, the backend looks at everything.
+	Time time.Time
 }
 
 // Author is who speaks: an agent, or the fleet itself.
