@@ -11,10 +11,11 @@ import (
 
 	"fleet/cmd/fleet-sidecar/internal/calls"
 	"fleet/cmd/fleet-sidecar/internal/credentials"
-	"fleet/cmd/fleet-sidecar/internal/listen"
 	"fleet/cmd/fleet-sidecar/internal/relay"
 	"fleet/cmd/fleet-sidecar/internal/tool"
-	"fleet/cmd/fleet-sidecar/internal/web"
+	"fleet/cmd/internal/listen"
+	"fleet/cmd/internal/stdio"
+	"fleet/cmd/internal/web"
 	"fleet/schemas/sidecar"
 )
 
@@ -98,12 +99,12 @@ func (s *instance) offer() error {
 		side := s.relay.Agent(a.Key)
 		for _, l := range sockets[a.Stdio] {
 			s.keep(l)
-			s.listen.Add(l, side.Stdio)
+			s.listen.Add(l, func(c net.Conn) { stdio.Serve(side.Server(), c, s.config.MaxMessage) })
 		}
 		if len(sockets[a.HTTP]) == 0 {
 			continue
 		}
-		server := web.New(side, s.config.MaxMessage)
+		server := web.New(side.Server(), s.config.MaxMessage)
 		s.web = append(s.web, server)
 		for _, l := range sockets[a.HTTP] {
 			s.keep(l)

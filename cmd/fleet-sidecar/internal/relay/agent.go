@@ -13,8 +13,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"fleet/cmd/fleet-sidecar/internal/calls"
-	"fleet/cmd/fleet-sidecar/internal/rules"
 	"fleet/cmd/fleet-sidecar/internal/tool"
+	"fleet/cmd/internal/rate"
 	"fleet/schemas/sidecar"
 )
 
@@ -36,7 +36,7 @@ type Agent struct {
 	server *mcp.Server
 	send   mcp.MethodHandler // sends a notification to a session
 	calls  *calls.Agent
-	rate   *rules.Rate
+	rate   *rate.Limit
 	open   chan struct{} // one element for each open call
 
 	mu       sync.Mutex
@@ -52,7 +52,7 @@ type session struct {
 
 func newAgent(r *Relay, of sidecar.Agent, c *calls.Agent) *Agent {
 	a := &Agent{
-		r: r, of: of, calls: c, rate: rules.NewRate(r.config.CallsPerMinute), open: make(chan struct{}, maxOpen),
+		r: r, of: of, calls: c, rate: rate.New(r.config.CallsPerMinute), open: make(chan struct{}, maxOpen),
 		sessions: map[*mcp.ServerSession]*session{},
 	}
 	a.server = mcp.NewServer(&mcp.Implementation{Name: r.config.Name, Version: "1"}, &mcp.ServerOptions{
@@ -177,15 +177,6 @@ func (a *Agent) session(ss *mcp.ServerSession) int64 {
 		return s.number
 	}
 	return 0
-}
-
-// End ends the session with an identifier of streamable HTTP, if there is one.
-func (a *Agent) End(id string) {
-	for ss := range a.server.Sessions() {
-		if ss.ID() == id {
-			go ss.Close() //nolint:errcheck // it waits for what is open
-		}
-	}
 }
 
 func (a *Agent) close() {

@@ -13,6 +13,7 @@ import (
 
 	"fleet/cmd/fleet-sidecar/internal/rules"
 	"fleet/cmd/fleet-sidecar/internal/tool"
+	"fleet/cmd/internal/stdio"
 	"fleet/schemas/sidecar"
 )
 
@@ -21,7 +22,7 @@ const (
 	CodeGone    = -32000 // the tool has ended, cannot be started or is not understood
 	CodeTimeout = -32001
 	CodeRate    = -32002 // data.retryAfterSeconds says when the next call is possible
-	CodeBusy    = -32003
+	CodeBusy    = stdio.CodeBusy
 )
 
 // raw is a result as the server has written it.

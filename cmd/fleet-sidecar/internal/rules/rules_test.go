@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"fleet/schemas/sidecar"
 )
@@ -81,36 +80,6 @@ func TestParse(t *testing.T) {
 	b, _ := Parse([]byte(` {"a":1, "b":2}`))
 	if a.Digest() != b.Digest() || a.Digest() != "43258cff783fe7036d8a43033f830adfc60ec037382473548ac742b888292777" {
 		t.Errorf("digests %s, %s", a.Digest(), b.Digest())
-	}
-}
-
-func TestRate(t *testing.T) {
-	r, now := NewRate(3), time.Now()
-	at := func(s float64) time.Duration { return r.Take(now.Add(time.Duration(s * float64(time.Second)))) }
-	for _, c := range []struct {
-		at   float64
-		want time.Duration
-	}{
-		{0, 0},
-		{1, 0},
-		{50, 0},
-		{50, 10 * time.Second},
-		{59.5, 500 * time.Millisecond},
-		{60, 0},
-		{60, time.Second},
-		{61, 0},
-		{62, 48 * time.Second},
-		{110, 0},
-	} {
-		if got := at(c.at); got != c.want {
-			t.Errorf("at %g: %s, want %s", c.at, got, c.want)
-		}
-	}
-	free := NewRate(0)
-	for range 5 {
-		if free.Take(now) != 0 {
-			t.Error("no limit is one")
-		}
 	}
 }
 

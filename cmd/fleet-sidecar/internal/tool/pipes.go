@@ -11,7 +11,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
-	"fleet/cmd/fleet-sidecar/internal/frames"
+	"fleet/cmd/internal/frames"
 )
 
 // pipes is the connection to a program over its standard streams. It gives on only whole messages.

@@ -1,4 +1,6 @@
-package relay
+// Package stdio serves MCP as a stdio server speaks it, a message on each line, on the connections of a Unix socket. Of a
+// client it gives on only what belongs to its session, and no more at a time than can be held.
+package stdio
 
 import (
 	"context"
@@ -11,21 +13,21 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"fleet/cmd/fleet-sidecar/internal/frames"
+	"fleet/cmd/internal/frames"
 )
+
+// CodeBusy is the error for a question too many, in the range that JSON-RPC leaves to servers.
+const CodeBusy = -32003
 
 // maxAsked questions of a session wait for their answer, with at most as many bytes as askedMessages messages may have.
 const maxAsked, askedMessages = 64, 4
 
-// Stdio serves a session on a connection, a message on each line, until its end. After the agent's last message it answers
-// what is open. The connection bounds how long the agent may read nothing.
-func (a *Agent) Stdio(c net.Conn) {
-	l := &lines{
-		c: c, r: frames.NewReader(c, a.r.config.MaxMessage), limit: askedMessages * a.r.config.MaxMessage,
-		asked: map[jsonrpc.ID]int{},
-	}
+// Serve serves a session on a connection, of messages of at most max bytes, until its end. After the agent's last message
+// it answers what is open. The connection bounds how long the agent may read nothing.
+func Serve(of *mcp.Server, c net.Conn, max int) {
+	l := &lines{c: c, r: frames.NewReader(c, max), limit: askedMessages * max, asked: map[jsonrpc.ID]int{}}
 	l.answered.L = &l.mu
-	ss, err := a.server.Connect(context.Background(), l, nil)
+	ss, err := of.Connect(context.Background(), l, nil)
 	if err != nil {
 		c.Close()
 		return

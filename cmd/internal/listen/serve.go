@@ -52,7 +52,7 @@ func (s *Server) Add(l Listener, serve func(net.Conn)) {
 func (s *Server) Alive() bool { return s.ended.Load() == 0 }
 
 // Serve accepts until ctx is done or it is idle, and returns whether it was idle. It accepts nothing any more then, and
-// has closed no listener: a connection that comes waits in the socket for the next sidecar.
+// has closed no listener: a connection that comes waits in the socket for the next daemon.
 func (s *Server) Serve(ctx context.Context) (idle bool) {
 	s.touch()
 	for {

@@ -1,5 +1,5 @@
 // Package listen takes over the sockets that systemd has bound where only one agent reaches each, and serves them until
-// nothing has happened for a while. The sidecar makes no listener of its own.
+// nothing has happened for a while. It makes no listener of its own.
 package listen
 
 import (
@@ -28,7 +28,7 @@ func Inherited(want []string) (map[string][]Listener, error) {
 		}
 	}()
 	if len(files) == 0 {
-		return nil, errors.New("no socket was passed: start the sidecar through its socket units (LISTEN_FDS of systemd)")
+		return nil, errors.New("no socket was passed: start the daemon through its socket units (LISTEN_FDS of systemd)")
 	}
 	all := map[string][]Listener{}
 	for i, f := range files {

@@ -1,22 +1,23 @@
-package rules
+// Package rate bounds how often an agent may do something.
+package rate
 
 import (
 	"sync"
 	"time"
 )
 
-// Rate lets through so many calls in any minute, by the monotonic clock.
-type Rate struct {
+// Limit lets through so many calls in any minute, by the monotonic clock.
+type Limit struct {
 	mu    sync.Mutex
 	times []time.Time // of the last calls, in a ring
 	next  int
 }
 
-// NewRate makes one for so many calls; 0 is no limit.
-func NewRate(perMinute int) *Rate { return &Rate{times: make([]time.Time, perMinute)} }
+// New makes one for so many calls; 0 is no limit.
+func New(perMinute int) *Limit { return &Limit{times: make([]time.Time, perMinute)} }
 
 // Take takes a call at now and returns 0, or how long it is until one can be taken.
-func (r *Rate) Take(now time.Time) time.Duration {
+func (r *Limit) Take(now time.Time) time.Duration {
 	if len(r.times) == 0 {
 		return 0
 	}

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"fleet/cmd/fleet-sidecar/internal/relay"
 )
 
 // Path is where MCP is.
@@ -43,11 +41,20 @@ type Server struct {
 }
 
 // New makes a server of messages of at most max bytes.
-func New(a *relay.Agent, max int) *Server {
-	s := &Server{sessions: newSessions(a.End), max: int64(max)}
-	server := func(*http.Request) *mcp.Server { return a.Server() }
+func New(of *mcp.Server, max int) *Server {
+	s := &Server{sessions: newSessions(func(id string) { end(of, id) }), max: int64(max)}
+	server := func(*http.Request) *mcp.Server { return of }
 	s.handler = mcp.NewStreamableHTTPHandler(server, &mcp.StreamableHTTPOptions{MaxRequestBodyBytes: s.max})
 	return s
+}
+
+// end ends the session with an identifier, if there is one.
+func end(of *mcp.Server, id string) {
+	for ss := range of.Sessions() {
+		if ss.ID() == id {
+			go ss.Close() //nolint:errcheck // it waits for what is open
+		}
+	}
 }
 
 // Sessions is how many sessions are kept for the agent.
