@@ -48,7 +48,7 @@ func TestRecordsFollowTheirSchemas(t *testing.T) {
 		},
 		"task.schema.json": chat.Task{
 			Number: 7, Title: "t", Body: "b", State: chat.InProgress, Assignee: "lead", From: stranger,
-			Created: now, Updated: now,
+			Created: now, Updated: now, Untrusted: true,
 		},
 		"lesson.schema.json": chat.Lesson{Number: 1, Time: now, From: stranger, Text: "x"},
 	} {

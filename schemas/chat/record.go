@@ -53,6 +53,9 @@ type Task struct {
 	From     Author    `json:"from"`               // who made it
 	Created  time.Time `json:"created"`
 	Updated  time.Time `json:"updated"`
+
+	// Untrusted is a task whose text is in part of somebody who is not among the trusted operators.
+	Untrusted bool `json:"untrusted,omitempty"`
 }
 
 // Lesson is what one agent or person learned and all should know: a message of the channel of lessons.
