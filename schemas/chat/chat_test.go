@@ -36,6 +36,7 @@ func TestSchemas(t *testing.T) {
 	schematest.Equal(t, "message.schema.json", reflect.TypeFor[chat.Message]())
 	schematest.Equal(t, "task.schema.json", reflect.TypeFor[chat.Task]())
 	schematest.Equal(t, "lesson.schema.json", reflect.TypeFor[chat.Lesson]())
+	schematest.Equal(t, "wake.schema.json", reflect.TypeFor[chat.Wake]())
 }
 
 func TestRecordsFollowTheirSchemas(t *testing.T) {
@@ -51,6 +52,9 @@ func TestRecordsFollowTheirSchemas(t *testing.T) {
 			Created: now, Updated: now, Untrusted: true,
 		},
 		"lesson.schema.json": chat.Lesson{Number: 1, Time: now, From: stranger, Text: "x"},
+		"wake.schema.json": chat.Wake{
+			Reason: chat.WakeMention, Channel: "general", Thread: "task-7", Message: 3, Task: 7, Untrusted: true,
+		},
 	} {
 		b, err := json.Marshal(v)
 		must(t, err)
