@@ -17,10 +17,11 @@ type storedTask struct {
 	Effects []string `json:"effects,omitempty"` // in bEffects: those of its creation and of what is not settled
 }
 
-// Notice is a message about a task that the same change leaves in the task's thread, on this host alone.
+// Notice is a message about a task that the same change leaves in the task's thread.
 type Notice struct {
 	Text string
 	To   []string
+	Show bool // at the backend, which shows the change itself anyway
 }
 
 // Change is who changes a task, and how it is told.
@@ -143,6 +144,7 @@ func (s *Store) notice(tx *bolt.Tx, t *chat.Task, c Change, n Notice) error {
 	}
 	_, err := s.addMessage(tx, &NewMessage{
 		Channel: chat.Tasks, Thread: TaskThread(t.Number), Time: c.Time, From: c.By, To: n.To, Text: n.Text,
+		Show: n.Show,
 	})
 	return err
 }
