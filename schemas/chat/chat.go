@@ -5,11 +5,15 @@ package chat
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
 // Version is the version of the format.
 const Version = 1
+
+// Key names the chat's units and user as an agent's key does.
+const Key = "chat"
 
 // FileName is the file's name in a generation.
 const FileName = "chat.json"
@@ -58,7 +62,7 @@ type Channel struct {
 }
 
 // Agent is one that speaks in the chat. It is known from the socket: systemd passes sockets with these names, which it
-// has bound where only this agent reaches them.
+// has bound where only this agent reaches them. Both may have one name: their families tell which is which.
 type Agent struct {
 	Key   string `json:"key"`
 	Name  string `json:"name,omitempty"`  // as people know it, "" is the key
@@ -84,9 +88,8 @@ type Limits struct {
 	KeepLessons    int    `json:"keepLessons"`    // the newest
 }
 
-// Names of the sockets of an agent, of which FileDescriptorName= takes 255 characters, and of the operators'.
-func HTTPSocket(agent string) string  { return "http-" + agent }
-func StdioSocket(agent string) string { return "stdio-" + agent }
+// Socket is the name of the sockets of an agent, of which FileDescriptorName= takes 255 characters.
+func Socket(agent string) string { return "agent-" + agent }
 
 // ControlSocket is the FileDescriptorName= of the Unix socket of operators.
 const ControlSocket = "control"
@@ -110,12 +113,13 @@ func (a *Agent) Sees(channel string) bool {
 	return a.Channels == nil || slices.Contains(a.Channels, channel)
 }
 
-// Channel returns the channel with this key, and whether there is one.
+// Channel returns the channel with this key, and whether there is one; the channels must rise.
 func (c *Config) Channel(key string) (Channel, bool) {
-	for _, one := range c.Channels {
-		if one.Key == key {
-			return one, true
-		}
+	i, found := slices.BinarySearchFunc(c.Channels, key, func(one Channel, key string) int {
+		return strings.Compare(one.Key, key)
+	})
+	if !found {
+		return Channel{}, false
 	}
-	return Channel{}, false
+	return c.Channels[i], true
 }

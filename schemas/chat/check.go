@@ -16,8 +16,8 @@ import (
 
 // Bounds of a Config.
 const (
-	MaxAgents   = 1000
-	MaxChannels = 1000
+	MaxAgents   = 10_000
+	MaxChannels = 20_000 // one for each agent, and as many again
 	MaxTrusted  = 10_000
 
 	MinMessage, MaxMessage   = 1 << 10, 64 << 10 // of a text; what is longer belongs into a file
@@ -26,7 +26,7 @@ const (
 	MinKeepFor, MaxKeepFor   = time.Hour, 10 * 365 * 24 * time.Hour
 	MaxKeepTasks, MaxLessons = 1_000_000, 100_000
 
-	maxName, maxID, maxPath = 64, 200, 200
+	maxName, maxID, maxPath = 300, 200, 200
 )
 
 var (
@@ -157,7 +157,10 @@ func (k *checker) agents(c *Config) {
 		for _, s := range []struct{ key, name string }{{".http", a.HTTP}, {".stdio", a.Stdio}} {
 			k.must(s.name == "" || socketName.MatchString(s.name), at+s.key,
 				"%q must be lower-case letters, digits and dashes", s.name)
-			once.must(at+s.key, s.name)
+		}
+		once.must(at+".http", a.HTTP)
+		if a.Stdio != a.HTTP {
+			once.must(at+".stdio", a.Stdio)
 		}
 		k.seen(c, a, at)
 		k.must(a.Wake == "" || isPath(a.Wake), at+".wake", "%q must be the path of a folder", a.Wake)

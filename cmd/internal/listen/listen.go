@@ -54,6 +54,18 @@ func Inherited(want []string) (map[string][]Listener, error) {
 	return all, nil
 }
 
+// Of returns those of a name and a network, "tcp" or "unix", of which there must be one at least; none for no name.
+func Of(all map[string][]Listener, name, network string) ([]Listener, error) {
+	if name == "" {
+		return nil, nil
+	}
+	out := slices.DeleteFunc(slices.Clone(all[name]), func(l Listener) bool { return l.Addr().Network() != network })
+	if len(out) == 0 {
+		return nil, fmt.Errorf("systemd passed no %s socket with FileDescriptorName=%s", network, name)
+	}
+	return out, nil
+}
+
 func closeAll(all map[string][]Listener) error {
 	var errs []error
 	for _, list := range all {

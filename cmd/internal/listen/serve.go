@@ -160,6 +160,9 @@ type conn struct {
 	done func()
 }
 
+// NetConn is the connection itself.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // Write writes, within writeTime.
 func (c *conn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {

@@ -29,14 +29,20 @@ type Backend interface {
 // Inbox is where a backend leaves what happened.
 type Inbox interface {
 	// Take has stored the event and the channel's mark durably when it returns nil. After an error the backend must hand
-	// the same event over again.
+	// the same event over again. An event without a Kind is none: the mark alone is to be stored.
 	Take(ctx context.Context, e Event, mark string) error
 
 	// Mark returns the last mark of a channel: what the backend needs in order to go on from there, "" at the beginning.
 	Mark(channel string) string
 }
 
-// Ref names a thing at the backend, in the backend's own terms: a message, a thread, an issue. "" is none.
+// Direct begins the Channel of a conversation of a person with one of our bots, which Thread names; so does "", and no key
+// of the spec. What the backend puts behind it is its own matter. It has a mark as channels have, and an answer goes to
+// the same Channel and Thread.
+const Direct = "@"
+
+// Ref names a thing at the backend, in the backend's own terms: a message, a thread, an issue, a conversation of one person
+// with a bot. "" is none.
 type Ref string
 
 // Kind says what an effect or an event is about.
@@ -71,11 +77,14 @@ type Task struct {
 type Effect struct {
 	ID      string // unique over time and hosts, 26 letters and digits
 	Kind    Kind
-	Channel string // its key in the spec
-	Thread  Ref    // of Post: the thread or task it belongs to, "" is the channel itself. Of Update: the task
-	Author  Author
-	Text    string // of Post: Markdown of any length; the backend splits what is too long for one message
-	Task    Task   // of Create and Update
+	Channel string // its key in the spec, or as an event had it: see Direct
+
+	// Thread is, of Post, the thread, message or task it belongs to; "" is the channel itself. Of Update it is the task.
+	Thread Ref
+
+	Author Author
+	Text   string // of Post: Markdown of any length; the backend splits what is too long for one message
+	Task   Task   // of Create and Update
 
 	// Time is when it was asked for, by this host's clock, and stays the same however often it is tried. A backend looks
 	// for what an earlier try has left from some time before it. Where it is zero, the backend looks at everything.
@@ -99,14 +108,14 @@ type Claim struct {
 type Event struct {
 	ID      string // the backend's own, unique within the backend
 	Kind    Kind
-	Channel string
+	Channel string // its key in the spec, or a conversation: see Direct
 	Thread  Ref    // of a message: the thread or task it was written in; of a task: the task
-	Ref     Ref    // of the message itself
+	Ref     Ref    // of the message itself, "" where it goes on with a text that began in another message
 	Echo    string // the ID of the effect that this is the result of, "" if it is none of this fleet's
 	From    Person
 	To      []string // keys of the agents that it is for: mentioned, or owners of the bot that was written to
 	Text    string   // as written, mentions resolved to @name
-	Task    Task     // of Create and Update
+	Task    Task     // of Create and Update: all of it, so that an empty Body is one that was taken away
 	Time    time.Time
 }
 

@@ -22,6 +22,7 @@ var (
 	bThreads  = []byte("threads")  // number -> place of a thread that began where we did not see it
 	bParts    = []byte("parts")    // place NUL agent -> nothing: who has written there
 	bCursors  = []byte("cursors")  // agent NUL channel -> the last message that it has acknowledged
+	bJoined   = []byte("joined")   // agent -> when it was new, in nanoseconds
 	bKeys     = []byte("keys")     // kind NUL author NUL key -> place of what was made with it
 	bTasks    = []byte("tasks")    // number -> task
 	bStates   = []byte("states")   // state, number -> nothing
@@ -30,13 +31,16 @@ var (
 	bEffects  = []byte("effects")  // effect's ID -> place
 	bRefs     = []byte("refs")     // the backend's ref -> place
 	bPlaces   = []byte("places")   // place -> the backend's ref
+	bDirect   = []byte("direct")   // place of a conversation with a bot -> the backend's channel
 	bMarks    = []byte("marks")    // channel NUL the backend's ID of it -> the backend's mark
 	bEvents   = []byte("events")   // event's ID -> its number
 	bEventLog = []byte("eventlog") // number -> event's ID
+	bTalks    = []byte("talks")    // agent NUL place -> what a person said there and waits for an answer to
+	bAlerts   = []byte("alerts")   // text -> how often it was raised and not told
 
 	buckets = [][]byte{
-		bMeta, bMessages, bThread, bThreads, bParts, bCursors, bKeys, bTasks, bStates, bClaims, bOutbox, bEffects, bRefs, bPlaces,
-		bMarks, bEvents, bEventLog,
+		bMeta, bMessages, bThread, bThreads, bParts, bCursors, bJoined, bKeys, bTasks, bStates, bClaims, bOutbox, bEffects, bRefs, bPlaces,
+		bMarks, bEvents, bEventLog, bTalks, bAlerts, bDirect,
 	}
 
 	// Keys of bMeta.
@@ -44,6 +48,7 @@ var (
 	kProject = []byte("project")
 	kBackend = []byte("backend") // what it is that refs, marks and events are of
 	kDone    = []byte("done")    // how many tasks are
+	kTold    = []byte("told")    // when the last alerts were told
 )
 
 func be8(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }

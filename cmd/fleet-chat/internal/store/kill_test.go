@@ -140,7 +140,7 @@ func count1(t *testing.T, s *Store) []int {
 	t.Helper()
 	stored := make([]int, writers)
 	for after := int64(0); ; {
-		all, err := s.After("general", after, 1000)
+		all, _, err := s.After("general", "", after, Bounds{1000, 1 << 20})
 		check(t, err)
 		for _, m := range all {
 			var w, i int

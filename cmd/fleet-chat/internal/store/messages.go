@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"crypto/rand"
 	"time"
 
@@ -22,6 +21,10 @@ type NewMessage struct {
 	Cut     bool
 	Key     string // with the same key its author gets the message that is there; "" is none
 	Show    bool   // at the backend
+
+	// Said is a message that somebody has written, not a notice. What a person has said is for the agents in To, or else
+	// for those that its place says: it begins or goes on with a conversation with each, if the person is no program.
+	Said bool
 }
 
 // storedMessage is a message with what belongs to it elsewhere.
@@ -104,13 +107,17 @@ func inThread(tx *bolt.Tx, channel, thread string) error {
 // addMessage stores a message whose channel and thread are there.
 func (s *Store) addMessage(tx *bolt.Tx, n *NewMessage) (chat.Message, error) {
 	b := messages(tx, n.Channel)
+	to, err := s.addressed(tx, n)
+	if err != nil {
+		return chat.Message{}, err
+	}
 	next, err := b.NextSequence()
 	if err != nil {
 		return chat.Message{}, err
 	}
 	seq := int64(next)
 	stored := storedMessage{Message: chat.Message{
-		Channel: n.Channel, Seq: seq, Time: n.Time, From: n.From, Thread: n.Thread, To: n.To, Text: n.Text, Cut: n.Cut,
+		Channel: n.Channel, Seq: seq, Time: n.Time, From: n.From, Thread: n.Thread, To: to, Text: n.Text, Cut: n.Cut,
 	}}
 	at := place(n.Channel, messageThread(seq))
 	if n.Key != "" {
@@ -120,7 +127,7 @@ func (s *Store) addMessage(tx *bolt.Tx, n *NewMessage) (chat.Message, error) {
 		}
 	}
 	if n.Show {
-		if stored.Effect, err = addEffect(tx, n.Channel, backend.Post, at); err != nil {
+		if stored.Effect, err = addEffect(tx, n.Channel, storedEffect{Kind: backend.Post, Place: at, Time: n.Time}); err != nil {
 			return chat.Message{}, err
 		}
 	}
@@ -133,6 +140,11 @@ func (s *Store) addMessage(tx *bolt.Tx, n *NewMessage) (chat.Message, error) {
 	}
 	if err := passOwn(tx, &stored.Message); err != nil {
 		return chat.Message{}, err
+	}
+	if n.Said {
+		if err := noteTalks(tx, &stored.Message); err != nil {
+			return chat.Message{}, err
+		}
 	}
 	return stored.Message, s.trim(tx, n.Channel, perWrite)
 }
@@ -158,48 +170,10 @@ func passOwn(tx *bolt.Tx, m *chat.Message) error {
 		return nil
 	}
 	b, at := tx.Bucket(bCursors), cursorKey(m.From.ID, m.Channel)
-	if have := b.Get(at); have == nil || num(have) != m.Seq-1 {
+	if num(b.Get(at)) != m.Seq-1 { // none is 0: it has read the nothing that was there
 		return nil
 	}
 	return b.Put(at, be8(m.Seq))
-}
-
-// Owners are the agents whose thread it is: those that have written in it or began it, and the assignee of its task.
-func (s *Store) Owners(channel, thread string) (keys []string, err error) {
-	err = s.view(func(tx *bolt.Tx) error {
-		keys, err = owners(tx, channel, thread)
-		return err
-	})
-	return keys, err
-}
-
-func owners(tx *bolt.Tx, channel, thread string) ([]string, error) {
-	if thread == "" {
-		return nil, nil
-	}
-	var keys []string
-	prefix := joined(place(channel, thread), "")
-	c := tx.Bucket(bParts).Cursor()
-	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-		keys = append(keys, string(k[len(prefix):]))
-	}
-	switch kind, number, _ := Thread(thread); kind {
-	case "message":
-		var m storedMessage
-		if ok, err := get(messages(tx, channel), be8(number), &m); err != nil {
-			return nil, err
-		} else if ok && m.From.Kind == chat.KindAgent {
-			keys = append(keys, m.From.ID)
-		}
-	case "task":
-		var t storedTask
-		if ok, err := get(tx.Bucket(bTasks), be8(number), &t); err != nil {
-			return nil, err
-		} else if ok && t.Assignee != "" {
-			keys = append(keys, t.Assignee)
-		}
-	}
-	return keys, nil
 }
 
 // newID makes the ID of an effect or a claim: 26 letters and digits.

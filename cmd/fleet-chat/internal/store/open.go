@@ -54,14 +54,14 @@ func Open(dir string, c *chat.Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		path: path, config: c,
+		path: path, config: c, index: newIndex(c),
 		writes: make(chan *write, maxGroup), ended: make(chan struct{}), failed: make(chan struct{}),
 	}
 	if s.db, err = open(path, false); err != nil {
 		return nil, err
 	}
 	go s.run()
-	if err := s.update(s.prepare); err != nil {
+	if err := s.update(func(tx *bolt.Tx) error { return s.prepare(tx, time.Now()) }); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -172,27 +172,21 @@ func whole(tx *bolt.Tx, path string) error {
 }
 
 // prepare makes what the configuration names. An agent begins with what is said from now on, and a little before.
-func (s *Store) prepare(tx *bolt.Tx) error {
+func (s *Store) prepare(tx *bolt.Tx, now time.Time) error {
 	if err := s.sameBackend(tx); err != nil {
 		return err
 	}
-	for _, c := range s.config.Channels {
+	for _, key := range s.index.keys {
 		for _, parent := range [][]byte{bMessages, bOutbox} {
-			if _, err := tx.Bucket(parent).CreateBucketIfNotExists([]byte(c.Key)); err != nil {
+			if _, err := tx.Bucket(parent).CreateBucketIfNotExists([]byte(key)); err != nil {
 				return err
 			}
 		}
 	}
-	cursors := tx.Bucket(bCursors)
-	for i := range s.config.Agents {
-		a := &s.config.Agents[i]
-		for _, c := range s.config.Channels {
-			at := cursorKey(a.Key, c.Key)
-			if !a.Sees(c.Key) || cursors.Get(at) != nil {
-				continue
-			}
-			last := int64(messages(tx, c.Key).Sequence())
-			if err := cursors.Put(at, be8(max(0, last-firstRead))); err != nil {
+	joined := tx.Bucket(bJoined)
+	for _, a := range s.config.Agents {
+		if at := []byte(a.Key); joined.Get(at) == nil {
+			if err := joined.Put(at, be8(now.UnixNano())); err != nil {
 				return err
 			}
 		}
@@ -208,7 +202,7 @@ func (s *Store) sameBackend(tx *bolt.Tx) error {
 	if was := meta.Get(kBackend); bytes.Equal(was, is) {
 		return s.dropUnshown(tx)
 	}
-	for _, name := range [][]byte{bClaims, bOutbox, bEffects, bRefs, bPlaces, bMarks, bEvents, bEventLog} {
+	for _, name := range [][]byte{bClaims, bOutbox, bEffects, bRefs, bPlaces, bDirect, bMarks, bEvents, bEventLog} {
 		if err := tx.DeleteBucket(name); err != nil {
 			return err
 		}
@@ -231,6 +225,3 @@ func (s *Store) dropUnshown(tx *bolt.Tx) error {
 	}
 	return nil
 }
-
-// firstRead is how many messages from before its time a new agent reads.
-const firstRead = 50

@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 	"strings"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -15,6 +16,7 @@ type storedEffect struct {
 	ID    string       `json:"id"`
 	Kind  backend.Kind `json:"kind"`
 	Place string       `json:"place"`
+	Time  time.Time    `json:"time"` // when it was asked for
 }
 
 // Pending is the next effect of a channel.
@@ -24,17 +26,17 @@ type Pending struct {
 	Gone   string // why it cannot be brought about any more, "" is none
 }
 
-func addEffect(tx *bolt.Tx, channel string, kind backend.Kind, at string) (id string, err error) {
+func addEffect(tx *bolt.Tx, channel string, e storedEffect) (id string, err error) {
 	b := tx.Bucket(bOutbox).Bucket([]byte(channel))
 	next, err := b.NextSequence()
 	if err != nil {
 		return "", err
 	}
-	id = newID()
-	if err := tx.Bucket(bEffects).Put([]byte(id), []byte(at)); err != nil {
+	e.ID = newID()
+	if err := tx.Bucket(bEffects).Put([]byte(e.ID), []byte(e.Place)); err != nil {
 		return "", err
 	}
-	return id, put(b, be8(int64(next)), storedEffect{id, kind, at})
+	return e.ID, put(b, be8(int64(next)), e)
 }
 
 // lastWaits tells whether the last effect of a channel will show a task and has not begun to.
@@ -62,6 +64,20 @@ func (s *Store) Queued(channel string) (n int64, err error) {
 	return n, err
 }
 
+// Unshown are the channels that have effects to be brought about.
+func (s *Store) Unshown() (keys []string, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		keys = nil
+		for _, key := range s.index.keys {
+			if first, _ := tx.Bucket(bOutbox).Bucket([]byte(key)).Cursor().First(); first != nil {
+				keys = append(keys, key)
+			}
+		}
+		return nil
+	})
+	return keys, err
+}
+
 // Next returns the first effect of a channel that is still to be brought about, nil where there is none.
 func (s *Store) Next(channel string) (p *Pending, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
@@ -74,7 +90,7 @@ func (s *Store) Next(channel string) (p *Pending, err error) {
 		if err := decode(v, &e); err != nil {
 			return err
 		}
-		p = &Pending{Number: num(k), Effect: backend.Effect{ID: e.ID, Kind: e.Kind, Channel: channel}}
+		p = &Pending{Number: num(k), Effect: backend.Effect{ID: e.ID, Kind: e.Kind, Channel: channel, Time: e.Time}}
 		return p.fill(tx, e)
 	})
 	return p, err
@@ -95,7 +111,14 @@ func (p *Pending) fill(tx *bolt.Tx, e storedEffect) error {
 		p.Effect.Author, p.Effect.Text = authorOf(m.From), m.Text
 		if m.Thread != "" {
 			// Where the thread itself could not be shown, the channel shows what is said in it.
-			p.Effect.Thread = refOf(tx, place(channel, m.Thread))
+			at := place(channel, m.Thread)
+			p.Effect.Thread = refOf(tx, at)
+			if direct := tx.Bucket(bDirect).Get([]byte(at)); direct != nil {
+				p.Effect.Channel = string(direct)
+			}
+		}
+		if p.Effect.Thread == "" && strings.HasPrefix(channel, backend.Direct) {
+			p.Gone = "the conversation is not at the backend"
 		}
 		return nil
 	}

@@ -2,6 +2,8 @@ package store
 
 import (
 	"bytes"
+	"sort"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -10,6 +12,33 @@ import (
 
 // Positions are numbers of messages by channel.
 type Positions map[string]int64
+
+// firstRead is how many messages from before its time a new agent reads.
+const firstRead = 50
+
+// cursor is the last message of a channel that an agent has acknowledged. Until it has acknowledged one, it is one from a
+// little before the agent was new.
+func cursor(tx *bolt.Tx, agent, channel string) (int64, error) {
+	if at := tx.Bucket(bCursors).Get(cursorKey(agent, channel)); at != nil {
+		return num(at), nil
+	}
+	b := messages(tx, channel)
+	k, _ := b.Cursor().First()
+	if k == nil {
+		return int64(b.Sequence()), nil
+	}
+	first, last := num(k), int64(b.Sequence())
+	since := time.Unix(0, num(tx.Bucket(bJoined).Get([]byte(agent))))
+	var failed error
+	old := sort.Search(int(last-first)+1, func(i int) bool {
+		var m storedMessage
+		if _, err := get(b, be8(first+int64(i)), &m); err != nil {
+			failed = err
+		}
+		return !m.Time.Before(since)
+	})
+	return max(0, first+int64(old)-1-firstRead), failed
+}
 
 // Acknowledge moves an agent's cursors: it will not be handed messages up to these again. A cursor never moves back. A
 // number that no message has had yet is refused.
@@ -24,10 +53,13 @@ func (s *Store) Acknowledge(agent string, to Positions) error {
 		}
 		b := tx.Bucket(bCursors)
 		for channel, seq := range to {
-			if at := cursorKey(agent, channel); num(b.Get(at)) < seq {
-				if err := b.Put(at, be8(seq)); err != nil {
-					return err
-				}
+			if at, err := cursor(tx, agent, channel); err != nil {
+				return err
+			} else if at >= seq {
+				continue
+			}
+			if err := b.Put(cursorKey(agent, channel), be8(seq)); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -36,10 +68,17 @@ func (s *Store) Acknowledge(agent string, to Positions) error {
 
 func (s *Store) moves(agent string, to Positions) (moves bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		for channel, seq := range to {
-			moves = moves || num(tx.Bucket(bCursors).Get(cursorKey(agent, channel))) < seq
+		if err := behind(tx, to); err != nil {
+			return err
 		}
-		return behind(tx, to)
+		for channel, seq := range to {
+			at, err := cursor(tx, agent, channel)
+			if err != nil {
+				return err
+			}
+			moves = moves || at < seq
+		}
+		return nil
 	})
 	return moves, err
 }
@@ -114,7 +153,13 @@ func openHeads(tx *bolt.Tx, agent string, channels []string) ([]*head, error) {
 		if b == nil {
 			return nil, refuse("there is no channel %q", channel)
 		}
-		acked := num(tx.Bucket(bCursors).Get(cursorKey(agent, channel)))
+		if b.Sequence() == 0 {
+			continue
+		}
+		acked, err := cursor(tx, agent, channel)
+		if err != nil {
+			return nil, err
+		}
 		if acked == int64(b.Sequence()) {
 			continue
 		}
@@ -205,24 +250,43 @@ func lastBefore(c *bolt.Cursor, before []byte) []byte {
 	return k
 }
 
-// After returns at most so many messages of a channel behind a number, the oldest first.
-func (s *Store) After(channel string, seq int64, most int) (all []chat.Message, err error) {
+// After returns at most so many messages of a channel, of one thread or of all where thread is "", behind a number, the oldest
+// first, and whether there are more.
+func (s *Store) After(channel, thread string, seq int64, most Bounds) (all []chat.Message, more bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		b := messages(tx, channel)
 		if b == nil {
 			return refuse("there is no channel %q", channel)
 		}
-		c := b.Cursor()
-		for k, v := c.Seek(be8(seq + 1)); k != nil && len(all) < most; k, v = c.Next() {
-			var m storedMessage
-			if err := decode(v, &m); err != nil {
-				return err
-			}
-			all = append(all, m.Message)
+		if err := inThread(tx, channel, thread); err != nil {
+			return err
 		}
-		return nil
+		all, more, err = ahead(tx, channel, thread, seq, most)
+		return err
 	})
-	return all, err
+	return all, more, err
+}
+
+func ahead(tx *bolt.Tx, channel, thread string, seq int64, most Bounds) (all []chat.Message, more bool, err error) {
+	b := messages(tx, channel)
+	var prefix []byte
+	c := b.Cursor()
+	if thread != "" {
+		prefix = joined(place(channel, thread), "")
+		c = tx.Bucket(bThread).Cursor()
+	}
+	size := 0
+	for k, _ := c.Seek(append(prefix, be8(seq+1)...)); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		var m storedMessage
+		if _, err := get(b, k[len(prefix):], &m); err != nil {
+			return nil, false, err
+		}
+		if size += len(m.Text); len(all) > 0 && (len(all) == most.Messages || size > most.Bytes) {
+			return all, true, nil
+		}
+		all = append(all, m.Message)
+	}
+	return all, false, nil
 }
 
 // Last is the number of a channel's last message, 0 where it has none.
@@ -246,9 +310,12 @@ func (s *Store) Waiting(agent, channel string) (n int64, err error) {
 			return refuse("there is no channel %q", channel)
 		}
 		first, _ := b.Cursor().First()
-		acked := num(tx.Bucket(bCursors).Get(cursorKey(agent, channel)))
 		if first == nil {
 			return nil
+		}
+		acked, err := cursor(tx, agent, channel)
+		if err != nil {
+			return err
 		}
 		n = int64(b.Sequence()) - max(acked, num(first)-1)
 		return nil

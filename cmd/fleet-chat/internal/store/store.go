@@ -18,6 +18,7 @@ import (
 type Store struct {
 	path   string
 	config *chat.Config
+	index  index
 	db     *bolt.DB
 	writes chan *write
 	ended  chan struct{} // the writer has ended
@@ -77,6 +78,16 @@ func (s *Store) judge(err error) {
 		s.fault = damaged
 		close(s.failed)
 	}
+}
+
+// Alive reads something, and hangs where that does.
+func (s *Store) Alive() error {
+	return s.view(func(tx *bolt.Tx) error {
+		if len(tx.Bucket(bMeta).Get(kProject)) == 0 {
+			return &unreadable{errors.New("it has no project")}
+		}
+		return nil
+	})
 }
 
 // Close waits for what is being written and closes the file.

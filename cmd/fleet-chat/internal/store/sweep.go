@@ -26,8 +26,13 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // Sweep drops what is too old or too much.
 func (s *Store) Sweep(now time.Time) error {
 	before := now.Add(-s.config.Age())
-	for _, c := range s.config.Channels {
-		if err := s.sweepAll(func(tx *bolt.Tx) (int, error) { return s.sweepChannel(tx, c.Key, before) }); err != nil {
+	for _, key := range s.index.keys {
+		if due, err := s.due(key, before); err != nil {
+			return err
+		} else if !due {
+			continue // nearly always
+		}
+		if err := s.sweepAll(func(tx *bolt.Tx) (int, error) { return s.sweepChannel(tx, key, before) }); err != nil {
 			return err
 		}
 	}
@@ -51,10 +56,35 @@ func (s *Store) sweepAll(step func(tx *bolt.Tx) (int, error)) error {
 	}
 }
 
-// sweepChannel drops messages, the oldest first, but lessons for their age.
+// due tells whether a channel has a message that is to be dropped.
+func (s *Store) due(channel string, before time.Time) (due bool, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		b := messages(tx, channel)
+		k, v := b.Cursor().First()
+		if k == nil {
+			return nil
+		}
+		var m storedMessage
+		err := decode(v, &m)
+		due = s.tooOld(&m, channel, before) || s.tooMany(b, m.Seq, channel)
+		return err
+	})
+	return due, err
+}
+
+// tooOld tells whether a message is to be dropped for its age, as no lesson is.
+func (s *Store) tooOld(m *storedMessage, channel string, before time.Time) bool {
+	return channel != chat.Lessons && m.Time.Before(before)
+}
+
+// tooMany tells whether there are too many messages behind one.
+func (s *Store) tooMany(b *bolt.Bucket, seq int64, channel string) bool {
+	return int64(b.Sequence())-seq >= s.most(channel)
+}
+
+// sweepChannel drops messages, the oldest first.
 func (s *Store) sweepChannel(tx *bolt.Tx, channel string, before time.Time) (int, error) {
 	b := messages(tx, channel)
-	most := s.most(channel)
 	c := b.Cursor()
 	n := 0
 	for k, v := c.First(); k != nil && n < perSweep; k, v = c.First() {
@@ -62,8 +92,7 @@ func (s *Store) sweepChannel(tx *bolt.Tx, channel string, before time.Time) (int
 		if err := decode(v, &m); err != nil {
 			return n, err
 		}
-		old := channel != chat.Lessons && m.Time.Before(before)
-		if !old && int64(b.Sequence())-m.Seq < most {
+		if !s.tooOld(&m, channel, before) && !s.tooMany(b, m.Seq, channel) {
 			return n, nil
 		}
 		if err := dropMessage(tx, b, &m); err != nil {
@@ -87,7 +116,7 @@ func (s *Store) trim(tx *bolt.Tx, channel string, n int) error {
 	b := messages(tx, channel)
 	for range n {
 		k, v := b.Cursor().First()
-		if k == nil || int64(b.Sequence())-num(k) < s.most(channel) {
+		if k == nil || !s.tooMany(b, num(k), channel) {
 			return nil
 		}
 		var m storedMessage
@@ -110,6 +139,9 @@ func dropMessage(tx *bolt.Tx, b *bolt.Bucket, m *storedMessage) error {
 		if err := tx.Bucket(bThread).Delete(at); err != nil {
 			return err
 		}
+	}
+	if err := dropTalks(tx, &m.Message); err != nil {
+		return err
 	}
 	return dropPlace(tx, place(m.Channel, messageThread(m.Seq)), m.Key, m.Effect)
 }
@@ -135,6 +167,9 @@ func dropPlace(tx *bolt.Tx, at, key string, effects ...string) error {
 		if err := tx.Bucket(bPlaces).Delete([]byte(at)); err != nil {
 			return err
 		}
+	}
+	if err := tx.Bucket(bDirect).Delete([]byte(at)); err != nil {
+		return err
 	}
 	return deletePrefix(tx.Bucket(bParts), joined(at, ""))
 }

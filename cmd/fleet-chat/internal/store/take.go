@@ -15,7 +15,8 @@ type Arrival struct {
 	Event   string // the backend's ID of it
 	Kind    backend.Kind
 	Channel string
-	Mark    string
+	Place   string      // the channel as the backend has it
+	Mark    string      // of Place
 	Echo    string      // the ID of the effect that it is the result of
 	Ref     backend.Ref // of the message
 	Thread  backend.Ref // of the thread it is in, or of the task
@@ -34,13 +35,12 @@ type Taken struct {
 	Message *chat.Message // what was said, nil for none
 	Task    *chat.Task    // the task that is new or has changed, nil for none
 	Was     *chat.Task    // what it was, nil for a new one
-	Owners  []string      // agents whose thread the message is in
 }
 
 // echoPrefix stands before an effect's ID among the events; no backend's event begins so.
 const echoPrefix = "echo\x00"
 
-// Mark returns the last mark of a channel.
+// Mark returns the last mark of a channel of the backend's.
 func (s *Store) Mark(channel string) (mark string, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		mark = string(tx.Bucket(bMarks).Get(s.markKey(channel)))
@@ -50,8 +50,18 @@ func (s *Store) Mark(channel string) (mark string, err error) {
 }
 
 func (s *Store) markKey(channel string) []byte {
-	c, _ := s.config.Channel(channel)
-	return joined(channel, c.ID)
+	return joined(channel, s.index.channels[channel])
+}
+
+// PlaceOf returns the channel in which a thread of the backend's is, "" where it is not known.
+func (s *Store) PlaceOf(thread backend.Ref) (channel string, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		if thread != "" {
+			channel, _ = splitPlace(string(tx.Bucket(bRefs).Get([]byte(thread))))
+		}
+		return nil
+	})
+	return channel, err
 }
 
 // Take stores what the backend told once, and the channel's mark.
@@ -61,7 +71,7 @@ func (s *Store) Take(a Arrival) (out Taken, err error) {
 		if messages(tx, a.Channel) == nil {
 			return refuse("there is no channel %q", a.Channel)
 		}
-		if err := tx.Bucket(bMarks).Put(s.markKey(a.Channel), []byte(a.Mark)); err != nil {
+		if err := tx.Bucket(bMarks).Put(s.markKey(a.Place), []byte(a.Mark)); err != nil {
 			return err
 		}
 		known, err := s.known(tx, &a)
@@ -147,27 +157,14 @@ func (s *Store) takeMessage(tx *bolt.Tx, a *Arrival, out *Taken) error {
 	if err != nil {
 		return err
 	}
-	if out.Owners, err = owners(tx, a.Channel, thread); err != nil {
-		return err
-	}
-	to := a.To
-	for _, key := range out.Owners {
-		if !slices.Contains(to, key) && s.isAgent(key) {
-			to = append(slices.Clone(to), key)
-		}
-	}
 	m, err := s.addMessage(tx, &NewMessage{
-		Channel: a.Channel, Thread: thread, Time: a.Time, From: a.From, To: to, Text: a.Text, Cut: a.Cut,
+		Channel: a.Channel, Thread: thread, Time: a.Time, From: a.From, To: a.To, Text: a.Text, Cut: a.Cut, Said: true,
 	})
 	if err != nil {
 		return err
 	}
 	out.Message = &m
 	return link(tx, place(m.Channel, messageThread(m.Seq)), a.Ref)
-}
-
-func (s *Store) isAgent(key string) bool {
-	return slices.ContainsFunc(s.config.Agents, func(a chat.Agent) bool { return a.Key == key })
 }
 
 // threadOf is the thread of a message, which begins where it is not known yet.
@@ -187,6 +184,11 @@ func threadOf(tx *bolt.Tx, a *Arrival) (string, error) {
 	}
 	thread := "thread-" + itoa(int64(next))
 	at := place(a.Channel, thread)
+	if a.Place != a.Channel {
+		if err := tx.Bucket(bDirect).Put([]byte(at), []byte(a.Place)); err != nil {
+			return "", err
+		}
+	}
 	if err := b.Put(be8(int64(next)), []byte(at)); err != nil {
 		return "", err
 	}
@@ -205,6 +207,9 @@ func (s *Store) takeTask(tx *bolt.Tx, a *Arrival, out *Taken) error {
 			return err
 		}
 	}
+	if a.Kind == backend.Update && a.Task.Title == "" {
+		return nil // news of a task that is not kept any more
+	}
 	t := storedTask{Task: a.Task}
 	t.From, t.Created, t.Updated, t.Untrusted = a.From, a.Time, a.Time, a.From.Untrusted
 	if !slices.Contains(chat.States, t.State) {
@@ -220,17 +225,22 @@ func (s *Store) takeTask(tx *bolt.Tx, a *Arrival, out *Taken) error {
 	return s.notice(tx, &t.Task, Change{By: a.From, Time: a.Time}, Notice{Text: "created the task: " + t.Title})
 }
 
-// takeChange has a task be as the backend tells. What this fleet has changed and not shown yet stands.
+// takeChange has a task be as the backend tells. What this fleet has changed and not shown yet stands. A change by a person
+// is shown too: where a state is both a title and a label, a person changes one of them. One by another host of this fleet
+// is not: shown after the next one, it would undo that.
 func (s *Store) takeChange(tx *bolt.Tx, a *Arrival, was storedTask, out *Taken) error {
 	waits := slices.ContainsFunc(was.Effects, func(id string) bool {
 		return tx.Bucket(bEffects).Get([]byte(id)) != nil && waiting(tx, id)
 	})
-	t, err := s.change(tx, was, Change{By: a.From, Time: a.Time}, func(t *chat.Task) (Notice, error) {
+	t, err := s.change(tx, was, Change{By: a.From, Time: a.Time, Show: a.Echo == "" && !a.From.Bot}, func(t *chat.Task) (Notice, error) {
+		if waits {
+			return Notice{}, nil
+		}
 		if a.Task.Title != "" && (t.Title != a.Task.Title || t.Body != a.Task.Body) {
 			t.Title, t.Body = a.Task.Title, a.Task.Body
 			t.Untrusted = t.Untrusted || a.From.Untrusted
 		}
-		if !waits && slices.Contains(chat.States, a.Task.State) {
+		if slices.Contains(chat.States, a.Task.State) {
 			t.State, t.Assignee = a.Task.State, a.Task.Assignee
 		}
 		return Notice{Text: Told(&was.Task, t)}, nil

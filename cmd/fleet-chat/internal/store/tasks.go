@@ -79,7 +79,7 @@ func (s *Store) addTask(tx *bolt.Tx, t *storedTask, key string, show bool) error
 		}
 	}
 	if show {
-		id, err := addEffect(tx, chat.Tasks, backend.Create, at)
+		id, err := addEffect(tx, chat.Tasks, storedEffect{Kind: backend.Create, Place: at, Time: t.Created})
 		if err != nil {
 			return err
 		}
@@ -159,13 +159,15 @@ func (s *Store) Task(number int64) (t chat.Task, err error) {
 	return t, err
 }
 
-// TaskRef is where a task is at the backend, "" where it is not there, or not yet.
-func (s *Store) TaskRef(number int64) (ref backend.Ref, err error) {
+// TaskRef is where a task is at the backend, "" where it is not there. It is not yet as it stands here while something
+// waits to be shown.
+func (s *Store) TaskRef(number int64) (ref backend.Ref, waits bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		ref = backend.Ref(tx.Bucket(bPlaces).Get([]byte(taskPlace(number))))
-		return nil
+		t, err := task(tx, number)
+		ref, waits = refOf(tx, taskPlace(number)), slices.ContainsFunc(t.Effects, func(id string) bool { return waiting(tx, id) })
+		return err
 	})
-	return ref, err
+	return ref, waits, err
 }
 
 // ChangeTask changes a task as f says, which may refuse with Refused and returns what is told about it. It is called while
@@ -208,15 +210,15 @@ func (s *Store) showTask(tx *bolt.Tx, t *storedTask) error {
 	if waits, err := lastWaits(tx, chat.Tasks, at); waits || err != nil {
 		return err
 	}
-	id, err := addEffect(tx, chat.Tasks, backend.Update, at)
+	id, err := addEffect(tx, chat.Tasks, storedEffect{Kind: backend.Update, Place: at, Time: t.Updated})
 	if err == nil {
 		t.Effects = append(slices.Clone(t.Effects), id)
 	}
 	return err
 }
 
-// ClaimTask gives a task that is to do to one assignee, or with number 0 the first one that it may have. Of several that
-// claim a task at once one gets it. Whose it is already gets it again.
+// ClaimTask gives a task that is to do to one assignee, or with number 0 the first one that FirstTodo has for it. Of several
+// that claim a task at once one gets it. Whose it is already gets it again.
 func (s *Store) ClaimTask(number int64, assignee string, c Change, n Notice) (out chat.Task, err error) {
 	err = s.update(func(tx *bolt.Tx) error {
 		number := number
@@ -257,7 +259,8 @@ func Claim(t *chat.Task, assignee string) error {
 	return nil
 }
 
-// FirstTodo returns the first task behind a number that is to do and that an assignee may claim, 0 where there is none.
+// FirstTodo returns the first task behind a number that is to do and that an assignee may claim, 0 where there is none. One
+// whose text is in part of a stranger is not chosen: it is taken by who has read it, by its number.
 func (s *Store) FirstTodo(after int64, assignee string) (number int64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		number, err = firstTodo(tx, after, assignee)
@@ -274,7 +277,7 @@ func firstTodo(tx *bolt.Tx, after int64, assignee string) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if t.Assignee == "" || t.Assignee == assignee {
+		if !t.Untrusted && (t.Assignee == "" || t.Assignee == assignee) {
 			return t.Number, nil
 		}
 	}
