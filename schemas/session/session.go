@@ -12,12 +12,16 @@ import (
 	"time"
 )
 
-// Names in the agent's folder of records. Transcripts are named N.log by the number of the session.
+// Names in the agent's folder of records. Transcripts are named N.log by the number of the session; what a headless
+// one said at the end is in N.txt.
 const (
 	RecordsFile = "sessions.jsonl"
 	SessionsDir = "sessions"
 	JobsDir     = "jobs"
 )
+
+// MaxMessage bounds what a session said at the end, in bytes.
+const MaxMessage = 16 << 10
 
 // MaxLine bounds a record in bytes; the runner's own have some 250.
 const MaxLine = 1 << 10
@@ -35,7 +39,8 @@ const (
 	Timeout = "timeout" // its wall-clock limit was reached
 	Limit   = "limit"   // the account's usage limit was reached
 	Ended   = "ended"   // the unit was stopped meanwhile
-	Skipped = "skipped" // only jobs: a session of the agent did not end in time
+	Skipped = "skipped" // only jobs: the agent was busy, and the job does not wait or its wait was over
+	Cost    = "cost"    // the day's costs had reached their limit; a session has no record of that
 )
 
 // Record is one line of RecordsFile.
@@ -44,6 +49,7 @@ type Record struct {
 	Kind      string    `json:"kind"`
 	Job       string    `json:"job,omitempty"`    // name of the schedule
 	Prompt    int       `json:"prompt,omitempty"` // number of the queued prompt that it worked on
+	Thread    string    `json:"thread,omitempty"` // CHANNEL/THREAD of the conversation that it answered in
 	Start     time.Time `json:"start"`
 	End       time.Time `json:"end"`
 	Result    string    `json:"result"`
@@ -53,9 +59,11 @@ type Record struct {
 	CostUSD   float64   `json:"costUSD,omitempty"`
 }
 
+var threadRe = regexp.MustCompile(`^[A-Za-z0-9@._-]{1,128}/[A-Za-z0-9@._-]{1,128}$`)
+
 var jobRe = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
-var results = map[string]bool{OK: true, Failed: true, Timeout: true, Limit: true, Ended: true, Skipped: true}
+var results = map[string]bool{OK: true, Failed: true, Timeout: true, Limit: true, Ended: true, Skipped: true, Cost: true}
 
 // Parse reads one line.
 func Parse(line []byte) (Record, error) {
@@ -71,6 +79,8 @@ func Parse(line []byte) (Record, error) {
 		return r, errors.New("kind must be session or job")
 	case r.Kind == KindJob && !jobRe.MatchString(r.Job), r.Kind == KindSession && r.Job != "":
 		return r, errors.New("job must be the name of a schedule, and only a job has one")
+	case r.Thread != "" && (!threadRe.MatchString(r.Thread) || r.Kind != KindSession):
+		return r, errors.New("thread must be CHANNEL/THREAD, and a job has none")
 	case !results[r.Result]:
 		return r, errors.New("result is unknown")
 	case r.N < 1 || r.Prompt < 0 || r.TokensIn < 0 || r.TokensOut < 0 || r.CostUSD < 0:

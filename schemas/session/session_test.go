@@ -36,7 +36,7 @@ func TestAllLeavesOutWhatIsNoRecord(t *testing.T) {
 	for _, r := range session.All([]byte(text)) {
 		got = append(got, r.Kind+" "+r.Job+" "+r.Result)
 	}
-	if d := cmp.Diff([]string{"session  ok", "job nightly failed", "session  limit"}, got); d != "" {
+	if d := cmp.Diff([]string{"session  ok", "job nightly failed", "session  limit", "session  ok"}, got); d != "" {
 		t.Error(d)
 	}
 }
@@ -53,6 +53,8 @@ func TestE31ParseRefuses(t *testing.T) {
 		"no job":   {`"job":"nightly",`, ``},
 		"result":   {`"failed"`, `"\u001b]0;x"`},
 		"number":   {`"n":2`, `"n":-2`},
+		"thread":   {`"job":"nightly"`, `"job":"nightly","thread":"a/b"`},
+		"escapes":  {`"kind":"job","job":"nightly"`, `"kind":"session","thread":"a/\u001b"`},
 		"huge":     {`"n":2`, `"n":1e400`},
 		"cost":     {`0.004368`, `-1`},
 		"time":     {`"2026-03-02T10:13:00Z"`, `"now"`},

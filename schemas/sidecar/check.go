@@ -86,7 +86,7 @@ func (k *checker) head(c *Config) {
 
 func (k *checker) agents(list []Agent) {
 	k.must(len(list) > 0 && len(list) <= MaxAgents, "agents", "must be 1 to %d, are %d", MaxAgents, len(list))
-	sockets := map[string]bool{}
+	sockets := map[string]int{} // whose they are
 	for i, a := range list {
 		at := fmt.Sprintf("agents[%d]", i)
 		k.must(agentKey.MatchString(a.Key), at+".key", "%q must be lower-case letters, digits and dashes", a.Key)
@@ -98,8 +98,9 @@ func (k *checker) agents(list []Agent) {
 				continue
 			}
 			k.must(socketName.MatchString(s.name), at+"."+s.key, "%q must be lower-case letters, digits and dashes", s.name)
-			k.must(!sockets[s.name], at+"."+s.key, "%q must be the name of one socket", s.name)
-			sockets[s.name] = true
+			owner, taken := sockets[s.name]
+			k.must(!taken || owner == i, at+"."+s.key, "%q must be the name of sockets of one agent", s.name)
+			sockets[s.name] = i
 		}
 	}
 }

@@ -63,9 +63,8 @@ type Secret struct {
 	Bearer bool   `json:"bearer,omitempty"` // Authorization: Bearer of each request to the URL
 }
 
-// Names of the sockets of an agent, of which FileDescriptorName= takes 255 characters.
-func HTTPSocket(agent string) string  { return "http-" + agent }
-func StdioSocket(agent string) string { return "stdio-" + agent }
+// Socket is the name of the sockets of an agent, of which FileDescriptorName= takes 255 characters.
+func Socket(agent string) string { return "agent-" + agent }
 
 // Timeout is how long a call may take. Parse has refused a Config that says it wrongly.
 func (c *Config) Timeout() time.Duration {

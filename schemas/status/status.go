@@ -133,10 +133,14 @@ type Session struct {
 	N      int       `json:"n"`
 	Kind   string    `json:"kind"` // session or job
 	Job    string    `json:"job,omitempty"`
+	Thread string    `json:"thread,omitempty"` // CHANNEL/THREAD of the conversation that it answered in
 	Start  time.Time `json:"start,omitzero"`
 	End    time.Time `json:"end,omitzero"`
 	Result string    `json:"result,omitempty"`
-	Cost   float64   `json:"costUSD,omitempty"`
+
+	TokensIn  int     `json:"tokensIn,omitempty"`
+	TokensOut int     `json:"tokensOut,omitempty"`
+	Cost      float64 `json:"costUSD,omitempty"`
 }
 
 // Memory is in bytes. A limit of 0 is none.
@@ -175,7 +179,10 @@ type Job struct {
 	Next    time.Time `json:"next,omitzero"`
 	Last    time.Time `json:"last,omitzero"`
 	Result  string    `json:"result,omitempty"`
-	Cost    float64   `json:"costUSD,omitempty"`
+
+	TokensIn  int     `json:"tokensIn,omitempty"` // of the last run, and so on
+	TokensOut int     `json:"tokensOut,omitempty"`
+	Cost      float64 `json:"costUSD,omitempty"`
 }
 
 // Counter counts packets of the agent that the host's firewall rejected or let pass.
