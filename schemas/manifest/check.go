@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path"
 	"reflect"
@@ -16,8 +17,6 @@ var (
 	projectName = regexp.MustCompile(`^[a-z][a-z0-9]{0,11}$`)
 	agentKey    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
 	userName    = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
-	hexSHA256   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	hexDigest   = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	sidecarKey  = regexp.MustCompile(`^sidecar-[a-z][a-z0-9-]{0,31}$`)
 	secretName  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 	unitName    = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|target|slice|path|mount)$`)
@@ -41,14 +40,16 @@ const maxFaults = 100
 // two files of one path, links, modes, hashes, names that are not this project's, control characters.
 func (m *Manifest) Check() report.Report {
 	c := checker{m: m, paths: make(map[string]int, len(m.Files))}
-	c.texts(reflect.ValueOf(m).Elem(), "")
+	if v := reflect.ValueOf(m).Elem(); !clean(v) {
+		c.texts(v, "")
+	}
 	c.head()
 	c.files()
 	c.users()
 	c.units()
 	for i, s := range m.Sidecars {
 		at := fmt.Sprintf("sidecars[%d]", i)
-		c.must(sidecarKey.MatchString(s.Key), at+".key", "%q must begin with sidecar-", s.Key)
+		c.must(s.Key == "chat" || sidecarKey.MatchString(s.Key), at+".key", "%q must be chat or begin with sidecar-", s.Key)
 		c.must(s.User == m.Project+"-"+s.Key, at+".user", "%q must be %q", s.User, m.Project+"-"+s.Key)
 	}
 	for i, s := range m.Secrets {
@@ -73,7 +74,39 @@ func (c *checker) must(ok bool, at, format string, args ...any) bool {
 	return ok
 }
 
-// texts walks every string of the manifest: all of them reach terminals, logs or line-based lists.
+// isHex reports whether s is that many lower-case hex digits.
+func isHex(s string, digits int) bool {
+	return len(s) == digits && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// clean tells whether no string below v has a control character. It says no paths: there are hundreds of thousands.
+func clean(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.String:
+		return !strings.ContainsFunc(v.String(), unicode.IsControl)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !clean(v.Field(i)) {
+				return false
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if !clean(v.Index(i)) {
+				return false
+			}
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			if !clean(k) || !clean(v.MapIndex(k)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// texts reports every string that is not clean: all of them reach terminals, logs or line-based lists.
 func (c *checker) texts(v reflect.Value, at string) {
 	switch v.Kind() {
 	case reflect.String:
@@ -109,7 +142,8 @@ func (c *checker) head() {
 	for at, v := range map[string]int{"health": a.Health, "deadman": a.Deadman, "job": a.Job} {
 		c.must(v >= 0 && v <= 24*3600, "activation."+at, "must be from 0 to 86400 seconds, is %d", v)
 	}
-	c.must(ComputeID(m.Files) == m.ID, "id", "%q must be the id of the listed files, %s", m.ID, ComputeID(m.Files))
+	id := ComputeID(m.Files)
+	c.must(id == m.ID, "id", "%q must be the id of the listed files, %s", m.ID, id)
 }
 
 // TableName returns the name of a project's nft table.
@@ -152,11 +186,13 @@ func (c *checker) content(at string, f File) {
 	}
 	c.must(f.Link == "", at, "file %q must have no link target", f.Path)
 	c.must(f.Size >= 0 && f.Size <= MaxFile, at, "size of %q must be from 0 to %d, is %d", f.Path, MaxFile, f.Size)
-	if !c.must(hexSHA256.MatchString(f.SHA256), at, "sha256 of %q must be 64 hex digits", f.Path) {
+	if !c.must(isHex(f.SHA256, 2*sha256.Size), at, "sha256 of %q must be 64 hex digits", f.Path) {
 		return
 	}
-	c.must(f.Store == "" || f.Store == StoreName(f.SHA256, f.Path), at, "store name %q of %q must be %q",
-		f.Store, f.Path, StoreName(f.SHA256, f.Path))
+	if f.Store != "" {
+		want := StoreName(f.SHA256, f.Path)
+		c.must(f.Store == want, at, "store name %q of %q must be %q", f.Store, f.Path, want)
+	}
 }
 
 // tree checks what holds between files: links name listed units, and no file is another one's folder.
@@ -221,7 +257,7 @@ func (c *checker) units() {
 		c.must(listed && c.m.Files[file].Mode != ModeLink, at, "unit %q must have a file in units/", u.Name)
 		c.must(u.OnChange == "" || slices.Contains(policies, u.OnChange), at,
 			"onChange %q of %q must be one of %s", u.OnChange, u.Name, strings.Join(policies, ", "))
-		c.must(u.Digest == "" || hexDigest.MatchString(u.Digest), at,
+		c.must(u.Digest == "" || isHex(u.Digest, DigestLength), at,
 			"digest %q of %q must be %d hex digits", u.Digest, u.Name, DigestLength)
 	}
 	for p, i := range c.paths {

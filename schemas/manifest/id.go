@@ -18,6 +18,7 @@ const DigestLength = 32
 // of files does not matter.
 func ComputeID(files []File) ID {
 	h := sha256.New()
+	var line []byte
 	for _, f := range byPath(files) {
 		if f.Path == FileName {
 			continue
@@ -26,7 +27,10 @@ func ComputeID(files []File) ID {
 		if f.Mode == ModeLink {
 			content = f.Link
 		}
-		h.Write([]byte(f.Path + "\x00" + f.Mode + "\x00" + content + "\n"))
+		line = append(append(line[:0], f.Path...), 0)
+		line = append(append(line, f.Mode...), 0)
+		line = append(append(line, content...), '\n')
+		h.Write(line)
 	}
 	return ID(hex.EncodeToString(h.Sum(nil)))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"fleet/schemas/strict"
 )
@@ -17,52 +18,73 @@ func Encode(m *Manifest) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Write writes the text of manifest.json. A large fleet has tens of thousands of files, and the encoder holds a value
-// three times over: they are encoded one by one.
+// Write writes the text of manifest.json. A large fleet has tens of thousands of files and units, and the encoder holds a
+// value three times over: the items of long lists are encoded one by one.
 func Write(w io.Writer, m *Manifest) error {
 	head := *m
-	head.Files = []File{}
-	text, err := encode(head, "")
-	if err != nil {
-		return err
+	head.Files, head.Users, head.Agents, head.Units = m.Files[:0], m.Users[:0], m.Agents[:0], m.Units[:0]
+	var text bytes.Buffer
+	if err := encoder(&text, "").Encode(&head); err != nil {
+		return fmt.Errorf("encode manifest: %w", err)
 	}
-	const none = "\n  \"files\": []"
-	before, after, found := bytes.Cut(text, []byte(none))
-	if !found {
-		return fmt.Errorf("encode manifest: no place for the files in %.80q", text)
-	}
-	if len(m.Files) == 0 {
-		_, err := w.Write(text)
-		return err
-	}
-	b := bufio.NewWriter(w)
-	b.Write(before)
-	b.WriteString(none[:len(none)-1])
-	for i, f := range m.Files {
-		line, err := encode(f, "    ")
-		if err != nil {
+	b, rest := bufio.NewWriter(w), text.Bytes()
+	for _, l := range []list{
+		listOf("files", m.Files), listOf("users", m.Users), listOf("agents", m.Agents), listOf("units", m.Units), // as in rest
+	} {
+		if l.n == 0 {
+			continue
+		}
+		none := "\n  \"" + l.key + "\": []"
+		before, after, found := bytes.Cut(rest, []byte(none))
+		if !found {
+			return fmt.Errorf("encode manifest: no place for the %s in %.80q", l.key, rest)
+		}
+		b.Write(before)
+		b.WriteString(strings.TrimSuffix(none, "]"))
+		if err := l.write(b); err != nil {
 			return err
+		}
+		b.WriteString("\n  ]")
+		rest = after
+	}
+	b.Write(rest)
+	return b.Flush()
+}
+
+// list is a list of the manifest, whatever its items are.
+type list struct {
+	key string
+	n   int
+	at  func(int) any
+}
+
+func listOf[T any](key string, items []T) list {
+	return list{key, len(items), func(i int) any { return &items[i] }}
+}
+
+// write writes the items.
+func (l list) write(b *bufio.Writer) error {
+	var item bytes.Buffer
+	e := encoder(&item, "    ")
+	for i := range l.n {
+		item.Reset()
+		if err := e.Encode(l.at(i)); err != nil {
+			return fmt.Errorf("encode manifest: %w", err)
 		}
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		b.WriteString("\n    ")
-		b.Write(bytes.TrimSuffix(line, []byte("\n")))
+		b.Write(bytes.TrimSuffix(item.Bytes(), []byte("\n")))
 	}
-	b.WriteString("\n  ]")
-	b.Write(after)
-	return b.Flush()
+	return nil
 }
 
-func encode(v any, prefix string) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+func encoder(w io.Writer, prefix string) *json.Encoder {
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent(prefix, "  ")
-	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode manifest: %w", err)
-	}
-	return b.Bytes(), nil
+	return e
 }
 
 var file = strict.File[Manifest]{

@@ -109,12 +109,12 @@ func TestParseRefusesText(t *testing.T) {
 	}
 }
 
-// TestEncode: files are encoded one by one, and the text is what the encoder makes of the whole.
+// TestEncode: items of long lists are encoded one by one, and the text is what the encoder makes of the whole.
 func TestEncode(t *testing.T) {
 	whole := newSealed().m
 	none := *whole
 	none.Files = []manifest.File{}
-	for _, m := range []*manifest.Manifest{whole, &none} {
+	for _, m := range []*manifest.Manifest{whole, &none, {}} {
 		var want bytes.Buffer
 		e := json.NewEncoder(&want)
 		e.SetEscapeHTML(false)

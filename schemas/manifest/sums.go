@@ -21,7 +21,7 @@ func WriteFilesSum(w io.Writer, files []File) error {
 	b := bufio.NewWriter(w)
 	for _, f := range byPath(files) {
 		if f.Mode != ModeLink && f.Path != FileName && f.Path != FilesSumName {
-			b.WriteString(sumLine(f.SHA256, f.Path))
+			sumLine(b, f.SHA256, f.Path)
 		}
 	}
 	return b.Flush()
@@ -35,7 +35,7 @@ func WriteStoreSum(w io.Writer, files []File) error {
 	for _, f := range byPath(files) {
 		if f.Mode != ModeLink && f.Store != "" && !seen[f.Store] {
 			seen[f.Store] = true
-			b.WriteString(sumLine(f.SHA256, StoreDir+"/"+f.Store))
+			sumLine(b, f.SHA256, StoreDir+"/"+f.Store)
 		}
 	}
 	return b.Flush()
@@ -57,9 +57,13 @@ func text(write func(io.Writer, []File) error, files []File) []byte {
 func StoreName(sha256, p string) string { return sha256[:DigestLength] + "-" + path.Base(p) }
 
 // sumLine writes a name with a backslash as sha256sum(1) does: doubled, and the line marked by one in front.
-func sumLine(hash, name string) string {
+func sumLine(b *bufio.Writer, hash, name string) {
 	if strings.Contains(name, `\`) {
-		return `\` + hash + "  " + strings.ReplaceAll(name, `\`, `\\`) + "\n"
+		b.WriteByte('\\')
+		name = strings.ReplaceAll(name, `\`, `\\`)
 	}
-	return hash + "  " + name + "\n"
+	b.WriteString(hash)
+	b.WriteString("  ")
+	b.WriteString(name)
+	b.WriteByte('\n')
 }
