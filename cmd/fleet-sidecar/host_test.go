@@ -106,16 +106,16 @@ func newHost(t *testing.T, agents ...string) *host {
 	}
 	for i, key := range agents {
 		h.config.Agents = append(h.config.Agents, sidecar.Agent{
-			Key: key, UID: int64(990 + i), HTTP: sidecar.HTTPSocket(key), Stdio: sidecar.StdioSocket(key),
+			Key: key, UID: int64(990 + i), HTTP: sidecar.Socket(key), Stdio: sidecar.Socket(key),
 		})
 		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		check(t, err)
 		h.ports[key] = tcp.Addr().String()
-		h.keep(tcp, sidecar.HTTPSocket(key))
+		h.keep(tcp, sidecar.Socket(key))
 		local, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket(key), Net: "unix"})
 		check(t, err)
 		local.SetUnlinkOnClose(false)
-		h.keep(local, sidecar.StdioSocket(key))
+		h.keep(local, sidecar.Socket(key))
 	}
 	h.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: h.dir + "/notify", Net: "unixgram"})
 	check(t, err)

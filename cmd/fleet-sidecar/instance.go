@@ -97,16 +97,24 @@ func (s *instance) offer() error {
 	}
 	for _, a := range s.config.Agents {
 		side := s.relay.Agent(a.Key)
-		for _, l := range sockets[a.Stdio] {
+		local, err := listen.Of(sockets, a.Stdio, "unix")
+		if err != nil {
+			return err
+		}
+		for _, l := range local {
 			s.keep(l)
 			s.listen.Add(l, func(c net.Conn) { stdio.Serve(side.Server(), c, s.config.MaxMessage) })
 		}
-		if len(sockets[a.HTTP]) == 0 {
+		list, err := listen.Of(sockets, a.HTTP, "tcp")
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
 			continue
 		}
 		server := web.New(side.Server(), s.config.MaxMessage)
 		s.web = append(s.web, server)
-		for _, l := range sockets[a.HTTP] {
+		for _, l := range list {
 			s.keep(l)
 			s.serve(server, l)
 		}

@@ -131,7 +131,7 @@ func TestCATF17NoStart(t *testing.T) {
 		"short":         {func(h *host) { h.secret("STUB_TOKEN", "abc") }, nil, 1, "at least 8 bytes"},
 		"no folder":     {func(*host) {}, []string{"--credentials", ""}, 1, "$CREDENTIALS_DIRECTORY"},
 		"no sockets":    {func(h *host) { h.files, h.names = nil, nil }, nil, 1, "LISTEN_FDS"},
-		"one too few":   {func(h *host) { h.files, h.names = h.files[:1], h.names[:1] }, nil, 1, "FileDescriptorName=stdio-lead"},
+		"one too few":   {func(h *host) { h.files, h.names = h.files[:1], h.names[:1] }, nil, 1, "no unix socket with FileDescriptorName=agent-lead"},
 		"other name":    {func(h *host) { h.names[0] = "http-other" }, nil, 1, "http-other"},
 		"no journal":    {func(h *host) { os.Remove(h.journal.Path) }, nil, 1, "journal"},
 		"bad config":    {func(h *host) { h.config.Name = "../x" }, nil, 1, "lower-case letters"},

@@ -130,7 +130,7 @@ func connect(ctx context.Context, t mcp.Transport) (*mcp.ClientSession, error) {
 func (l *lab) start(ctx context.Context) error {
 	config := &sidecar.Config{
 		Version: sidecar.Version, Project: "bench", Name: "echo",
-		Agents: []sidecar.Agent{{Key: agent, UID: 990, HTTP: sidecar.HTTPSocket(agent), Stdio: sidecar.StdioSocket(agent)}},
+		Agents: []sidecar.Agent{{Key: agent, UID: 990, HTTP: sidecar.Socket(agent), Stdio: sidecar.Socket(agent)}},
 		Tool: sidecar.Tool{
 			Command: []string{l.self, echoName}, Secrets: []sidecar.Secret{{Name: "ECHO_TOKEN", Env: "ECHO_TOKEN"}},
 		},
