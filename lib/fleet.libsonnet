@@ -17,9 +17,10 @@
   iteration(day, night, from, to, timezone=null)::
     { day: day, night: night, from: from, to: to, timezone: timezone },
 
-  // Jobs: schedules: { nightly: fleet.schedule.calendar('*-*-* 03:00', 'Update the dependencies.') }
+  // Jobs: schedules: { nightly: fleet.schedule.cron('0 3 * * *', 'Update the dependencies.') { catchUp: true } }
   schedule: {
     every(span, prompt):: { every: span, prompt: prompt },
+    cron(when, prompt, timezone=null):: { cron: when, prompt: prompt, timezone: timezone },
     calendar(when, prompt, timezone=null):: { calendar: when, prompt: prompt, timezone: timezone },
   },
 
@@ -49,9 +50,42 @@
     absent():: { disposition: 'absent' },
   },
 
+  // Where models are asked: providers: { company: fleet.provider.bedrock('eu-central-1', 'AWS_SECRET_ACCESS_KEY') }, and
+  // provider: 'company' of an agent. models gives an agent's models the names that they have there.
+  provider: {
+    anthropic(url, secret=null, models=null):: { kind: 'anthropic', url: url, secret: secret, models: models },
+    openai(url, secret=null, models=null):: { kind: 'openai', url: url, secret: secret, models: models },
+    bedrock(region, secret, models=null):: { kind: 'bedrock', region: region, secret: secret, models: models },
+    vertex(region, secret, project=null, models=null)::
+      { kind: 'vertex', region: region, secret: secret, project: project, models: models },
+    ollama(url, private=true, models=null):: { kind: 'ollama', url: url, private: private, models: models },
+  },
+
   // A tool that holds secrets, called over MCP: sidecars: { deploy: fleet.sidecar(['/usr/bin/deploy-mcp'], ['DEPLOY_KEY']) }
   sidecar(command=null, secrets=null, tools=null, url=null)::
     { command: command, url: url, secrets: secrets, tools: tools },
+
+  // Where the team speaks: coordination: fleet.coordination.github('acme/board', 'CHAT_TOKEN'). Tokens are secrets of
+  // disposition sidecar; channels have the backend's identifiers.
+  coordination: {
+    discord(server, tokenSecret, channels=null)::
+      { backend: 'discord', server: server, tokenSecret: tokenSecret, channels: channels },
+    slack(tokenSecret, appTokenSecret, channels=null)::
+      { backend: 'slack', tokenSecret: tokenSecret, appTokenSecret: appTokenSecret, channels: channels },
+    // At GitHub a channel's identifier is the label, or the number, of the issue that it is; that of tasks begins their labels.
+    github(repo, tokenSecret, channels=null):: {
+      backend: 'github',
+      repo: repo,
+      tokenSecret: tokenSecret,
+      channels: if channels != null then channels else {
+        alerts: 'fleet-alerts',
+        general: 'fleet-general',
+        lessons: 'fleet-lessons',
+        tasks: 'fleet',
+      },
+    },
+    none():: { backend: 'none' },
+  },
 
   // A folder of the host, read-only unless ro=false.
   mount(source, target=source, ro=true):: { source: source, target: target, ro: ro },
