@@ -2,7 +2,6 @@ package generate
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
@@ -14,11 +13,11 @@ import (
 )
 
 // Describe returns the manifest of a rendered fleet, but for its files and its id.
-func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target string) (manifest.Manifest, error) {
+func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target string) manifest.Manifest {
 	out := manifest.Manifest{
 		Tool: manifest.Tool, Target: target, Project: m.Project, Spec: loaded.Digests, Table: m.Table(),
 		Groups: []string{m.Operators}, UIDs: [2]int{m.UIDs.From, m.UIDs.To}, Retention: m.Retention.Generations,
-		Users: []manifest.User{}, Agents: []manifest.Agent{},
+		Users: []manifest.User{}, Agents: []manifest.Agent{}, Units: t.Units(),
 		Activation: manifest.Activation{
 			Health: seconds(m.Activation.Health), Deadman: seconds(m.Activation.Deadman), Job: seconds(m.Activation.Job),
 		},
@@ -39,9 +38,7 @@ func Describe(m *model.Fleet, t *artifact.Tree, loaded *spec.Result, target stri
 			Name: s.Name, Disposition: s.Disposition, Agents: orNone(s.Agents), Hosts: orNone(s.Hosts), Place: s.Place,
 		})
 	}
-	var err error
-	out.Units, err = Units(t)
-	return out, err
+	return out
 }
 
 func sidecarOf(m *model.Fleet, s *model.Sidecar) manifest.Sidecar {
@@ -60,22 +57,6 @@ func sidecarOf(m *model.Fleet, s *model.Sidecar) manifest.Sidecar {
 
 // orNone returns a list that JSON has as [] where there is nothing.
 func orNone(list []string) []string { return append([]string{}, list...) }
-
-// Units returns what a manifest says of the tree's units, sorted by name.
-func Units(t *artifact.Tree) ([]manifest.Unit, error) {
-	units := []manifest.Unit{}
-	for _, e := range t.Entries() {
-		if e.Link != "" || path.Dir(string(e.Path)) != "units" {
-			continue
-		}
-		f, err := t.Get(e.Path)
-		if err != nil {
-			return nil, err
-		}
-		units = append(units, unit.Describe(f))
-	}
-	return units, nil
-}
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
 

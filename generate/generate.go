@@ -81,11 +81,7 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 	if err := Render(m, tree); err != nil {
 		return nil, err
 	}
-	head, err := Describe(m, tree, loaded, o.Target)
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := store.Seal(tree, head)
+	sealed, err := store.Seal(tree, Describe(m, tree, loaded, o.Target))
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +91,17 @@ func Compile(ctx context.Context, o Options) (*Compiled, error) {
 }
 
 // Daemons are the names of the programs that a generation brings.
-var Daemons = []string{unit.GateProgram, unit.SidecarProgram}
+var Daemons = []string{unit.GateProgram, unit.SidecarProgram, unit.ChatProgram}
 
 // daemons are those that a fleet needs.
 func daemons(m *model.Fleet) []string {
-	if len(m.Sidecars) == 0 {
-		return Daemons[:1]
+	switch {
+	case m.HasChat():
+		return Daemons
+	case len(m.Sidecars) > 0:
+		return Daemons[:2]
 	}
-	return Daemons
+	return Daemons[:1]
 }
 
 // AddPrograms puts the daemons into a tree, or their stand-ins; it must come before Render.

@@ -2,6 +2,8 @@
 package artifact
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
@@ -48,17 +50,33 @@ type File struct {
 	Link string // target, for NAME.wants/ entries
 }
 
-// Text returns a plain file.
-func Text(p Path, data string) File { return File{Path: p, Mode: ModeText, Data: []byte(data)} }
+// Text returns a plain file whose content is the parts in a row.
+func Text(p Path, parts ...string) File { return File{Path: p, Mode: ModeText, Data: join(parts)} }
 
-// Script returns an executable file.
-func Script(p Path, data string) File { return File{Path: p, Mode: ModeScript, Data: []byte(data)} }
+// Script returns an executable file whose content is the parts in a row.
+func Script(p Path, parts ...string) File { return File{Path: p, Mode: ModeScript, Data: join(parts)} }
+
+// join copies each part just once: together they are most of what a build has in its hands.
+func join(parts []string) []byte {
+	size := 0
+	for _, s := range parts {
+		size += len(s)
+	}
+	out := make([]byte, 0, size)
+	for _, s := range parts {
+		out = append(out, s...)
+	}
+	return out
+}
 
 // Link returns a symbolic link.
 func Link(p Path, target string) File { return File{Path: p, Link: target} }
 
 // Digest returns the lower-case hex SHA-256 of the content.
-func (f File) Digest() string { return newEntry(f).SHA256 }
+func (f File) Digest() string {
+	sum := sha256.Sum256(f.Data)
+	return hex.EncodeToString(sum[:])
+}
 
 // StorePath returns the absolute path of the file in a host's store; see [Entry.StorePath].
-func (f File) StorePath() string { return newEntry(f).StorePath() }
+func (f File) StorePath() string { return Entry{Path: f.Path, SHA256: f.Digest()}.StorePath() }

@@ -8,10 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
-	"strings"
+
+	"fleet/schemas/manifest"
 )
 
 // Entry is what a tree knows of a file without its content.
@@ -39,17 +41,8 @@ func (e Entry) StorePath() string { return StoreDir + "/" + e.StoreName() }
 
 var storeRe = regexp.MustCompile(regexp.QuoteMeta(StoreDir) + `/[0-9a-f]{32}-[A-Za-z0-9_.@-]*[A-Za-z0-9_@-]`)
 
-func newEntry(f File) Entry {
-	sum := sha256.Sum256(f.Data)
-	e := Entry{
-		Path: f.Path, Mode: f.Mode, Link: f.Link, Size: int64(len(f.Data)), SHA256: hex.EncodeToString(sum[:]),
-	}
-	if f.Path.InStore() {
-		for _, name := range storeRe.FindAll(f.Data, -1) {
-			e.Names = append(e.Names, string(name))
-		}
-	}
-	return e
+func newEntry(f File) *Entry {
+	return &Entry{Path: f.Path, Mode: f.Mode, Link: f.Link, Size: int64(len(f.Data)), SHA256: f.Digest()}
 }
 
 // Sink keeps the content of a tree's files, so that a large tree need not be in memory.
@@ -78,8 +71,9 @@ func (m memory) Get(p Path) ([]byte, error) { return m[p], nil }
 
 // Tree is a set of files with distinct paths.
 type Tree struct {
-	entries []Entry
-	index   map[Path]int
+	entries map[Path]*Entry
+	named   map[string]string // the strings of Entry.Names: each agent's scripts name the same programs
+	units   []manifest.Unit   // described while their text is at hand: with most sinks it is on the disk afterwards
 	sink    Sink
 
 	standIns map[Path]Entry
@@ -89,7 +83,9 @@ type Tree struct {
 func NewTree() *Tree { return NewTreeIn(memory{}) }
 
 // NewTreeIn returns an empty tree whose content a sink keeps.
-func NewTreeIn(s Sink) *Tree { return &Tree{index: map[Path]int{}, sink: s} }
+func NewTreeIn(s Sink) *Tree {
+	return &Tree{entries: map[Path]*Entry{}, named: map[string]string{}, sink: s}
+}
 
 // Add puts files into the tree. A path that is bad or taken is an error.
 func (t *Tree) Add(files ...File) error {
@@ -97,12 +93,33 @@ func (t *Tree) Add(files ...File) error {
 		if err := t.free(f.Path); err != nil {
 			return err
 		}
-		t.know(newEntry(f))
+		e := newEntry(f)
+		switch {
+		case f.Path.InStore():
+			e.Names = t.names(f.Data)
+		case f.isUnit():
+			t.units = append(t.units, describe(f))
+		}
+		t.entries[f.Path] = e
 		if err := t.sink.Put(f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// names returns the store paths in a text.
+func (t *Tree) names(text []byte) []string {
+	var out []string
+	for _, b := range storeRe.FindAll(text, -1) {
+		name, known := t.named[string(b)]
+		if !known {
+			name = string(b)
+			t.named[name] = name
+		}
+		out = append(out, name)
+	}
+	return out
 }
 
 // Stream puts a plain file into the tree whose content is too large to be in memory.
@@ -133,7 +150,7 @@ func (t *Tree) stream(f File, write func(io.Writer) error) error {
 		return write(io.MultiWriter(w, sum, (*size)(&e.Size)))
 	})
 	e.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	t.know(e)
+	t.entries[f.Path] = e
 	return err
 }
 
@@ -149,25 +166,19 @@ func (t *Tree) free(p Path) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	if _, taken := t.index[p]; taken {
+	if _, taken := t.entries[p]; taken {
 		return fmt.Errorf("two artifacts have the path %q", p)
 	}
 	return nil
 }
 
-func (t *Tree) know(e Entry) {
-	t.index[e.Path] = len(t.entries)
-	t.entries = append(t.entries, e)
-}
-
 // Entry returns what is known of the file at p, or of its stand-in.
 func (t *Tree) Entry(p Path) (Entry, bool) {
-	i, ok := t.index[p]
-	if !ok {
-		e, ok := t.standIns[p]
-		return e, ok
+	if e, ok := t.entries[p]; ok {
+		return *e, true
 	}
-	return t.entries[i], true
+	e, ok := t.standIns[p]
+	return e, ok
 }
 
 // Get returns the file at p.
@@ -188,18 +199,22 @@ func (t *Tree) Get(p Path) (File, error) {
 // Len returns how many files the tree has.
 func (t *Tree) Len() int { return len(t.entries) }
 
-// Entries returns all entries sorted by path.
-func (t *Tree) Entries() []Entry {
-	out := slices.Clone(t.entries)
-	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(string(a.Path), string(b.Path)) })
-	return out
+// Entries yields all entries sorted by path.
+func (t *Tree) Entries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, p := range slices.Sorted(maps.Keys(t.entries)) {
+			if !yield(*t.entries[p]) {
+				return
+			}
+		}
+	}
 }
 
 // Stored yields, in no order, the entries that a host's store will have.
 func (t *Tree) Stored() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		for _, e := range t.entries {
-			if e.Path.InStore() && e.Link == "" && !yield(e) {
+			if e.Path.InStore() && e.Link == "" && !yield(*e) {
 				return
 			}
 		}
@@ -209,7 +224,7 @@ func (t *Tree) Stored() iter.Seq[Entry] {
 // All yields each file, sorted by path, or why it cannot be read.
 func (t *Tree) All() iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
-		for _, e := range t.Entries() {
+		for e := range t.Entries() {
 			if !yield(t.Get(e.Path)) {
 				return
 			}

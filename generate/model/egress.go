@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -92,7 +93,7 @@ func egressOf(f *fleet.Fleet, key string, uid int, mode string, allowed []rules,
 	}
 	for _, from := range allowed {
 		for i, r := range from.rules {
-			out.Allow = append(out.Allow, allow(item(from.place, i), r, from.private)...)
+			out.Allow = append(out.Allow, allow(from.name(i), r, from.private)...)
 		}
 	}
 	for _, from := range denied {
@@ -111,15 +112,24 @@ type rules struct {
 	place   string
 	rules   []fleet.EgressRule
 	private bool // of rules that do not say it
+	one     bool // the place is that of its only rule
+}
+
+// name is that of a rule: its place in the spec.
+func (r rules) name(i int) string {
+	if r.one {
+		return r.place
+	}
+	return item(r.place, i)
 }
 
 // allowing returns the lists from which the agent's rules come.
 func allowing(f *fleet.Fleet, key string) []rules {
 	a := f.Agents[key]
 	return []rules{
-		{"egress.allow", f.Egress.Allow, f.Egress.Private},
-		{"agents." + key + ".egress.allow", a.Egress.Allow, f.Egress.Private},
-		{"harnesses." + a.Harness + ".egress", f.Harnesses[a.Harness].Egress, false},
+		{place: "egress.allow", rules: f.Egress.Allow, private: f.Egress.Private},
+		{place: "agents." + key + ".egress.allow", rules: a.Egress.Allow, private: f.Egress.Private},
+		floor(f, key),
 	}
 }
 
@@ -137,21 +147,17 @@ func denying(f *fleet.Fleet, key string) []denials {
 // ruleNotes returns what the spec notes of the agent's rules, by their names.
 func ruleNotes(f *fleet.Fleet, key string) map[string]string {
 	out := map[string]string{}
-	note := func(place string, i int, text string) {
-		if text != "" {
-			out[item(place, i)] = text
-		}
-	}
 	for _, from := range allowing(f, key) {
 		for i, r := range from.rules {
-			note(from.place, i, r.Note)
+			out[from.name(i)] = r.Note
 		}
 	}
 	for _, from := range denying(f, key) {
 		for i, d := range from.denials {
-			note(from.place, i, d.Note)
+			out[item(from.place, i)] = d.Note
 		}
 	}
+	maps.DeleteFunc(out, func(_, note string) bool { return note == "" })
 	return out
 }
 

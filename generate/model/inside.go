@@ -6,10 +6,23 @@ import "path"
 const (
 	InsideInstructions = "/etc/fleet/instructions.md" // the composed instructions, read-only
 	InsideConnect      = "/etc/fleet/mcp-connect"     // program that speaks to a sidecar's socket as a stdio server does
+	InsideChat         = "/etc/fleet/chat"            // program by which the runner, hooks and scripts call the chat: chat tool --socket
 	InsideMCP          = "/etc/fleet/mcp.json"        // where the agent's sidecars are, in the form of Claude Code's .mcp.json
 	InsideBundle       = "/etc/fleet/ca.pem"          // roots to trust, where the gate looks into TLS
 	InsideSignKey      = "/etc/fleet/sign.pub"        // public part of the SSH signing key, for user.signingkey
 )
+
+// InstructionsVariable as a whole file of a harness's settings is the file of the instructions.
+const InstructionsVariable = "{{instructions}}"
+
+// SettingsVariables are what a text in a harness's settings may stand for.
+var SettingsVariables = []string{
+	InstructionsVariable, "{{permissions.mode}}", "{{permissions.allow}}", "{{permissions.ask}}", "{{permissions.deny}}",
+	"{{servers}}", "{{env}}", "{{model}}", "{{effort}}", "{{home}}", "{{transcriptDays}}", "{{beat}}", "{{turn}}", "{{turnFailed}}",
+}
+
+// SettingsFile is the artifact of one file of an agent's managed settings.
+func (a *Agent) SettingsFile(name string) string { return a.File("settings/" + name) }
 
 // ManagedDir is the folder of the harness's managed settings in an agent's root, "" where it has none.
 func (h *Harness) ManagedDir() string {

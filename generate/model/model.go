@@ -66,7 +66,7 @@ type Agent struct {
 	UID       int    // its group has the same name and number
 	Name      string
 	Role      string
-	Sidecar   string // name of the sidecar whose box this is; "" for an agent
+	At        string // where in the spec stands what this contains; "" for an agent
 	Enabled   bool   // a disabled agent keeps its user and its lock entry and has no units
 	GateUser  string // OS user of its gate, PROJECT-KEY-gate
 	GateUID   int
@@ -74,23 +74,28 @@ type Agent struct {
 	OnChange  string // graceful, immediate or manual
 
 	Harness      Harness
-	Mode         string // interactive or headless
+	Provider     *Provider // nil is the harness's vendor
+	Mode         string    // interactive or headless
 	Iteration    Iteration
 	Session      time.Duration
 	Prompt       string // variables already replaced; "" where the harness wants none
 	Instructions string // composed Markdown
 	Permissions  fleet.Permissions
+	Model        string
+	Effort       string
 	Env          map[string]string // the spec's, and placeholders of secrets
 	Exposed      []Exposed         // secrets whose values it has, sorted by name
 	Limits       Limits
 	Mounts       []fleet.Mount
 	Git          fleet.Git
+	Notify       string          // channel that is told how sessions ended, "" is none
 	Hooks        map[string]Hook // keyed setup, before, after, onFailure, onCleanup
 	LocalPorts   *fleet.PortRange
 	Schedules    []Schedule // sorted by name
 	Sudo         []string
 	Systemd      fleet.Systemd
 	Policy       *policy.Policy    // what its gate lets pass
+	Calls        []Callable        // the chat and the sidecars that it may call, in the order of Fleet.Sidecars
 	RuleNotes    map[string]string // what the spec notes of a rule, by its name
 }
 
@@ -114,7 +119,8 @@ type Limits struct {
 	CPUWeight, IOWeight int
 	Tasks, Files        int
 	Shm, Tmp, Disk      uint64
-	OOM                 string // kill or continue
+	CostPerDay          float64 // US dollars
+	OOM                 string  // kill or continue
 }
 
 // Harness is the harness of one agent with model, effort and options resolved. In argv items only {{prompt}},
@@ -127,21 +133,40 @@ type Harness struct {
 	Interactive  []string
 	Headless     []string
 	Resume       []string
+	ResumeTalk   []string // {{session}} is left too
 	Env          map[string]string
-	Settings     string
+	Mode         any            // what the agent's permission mode is called there
+	Settings     map[string]any // with variables, see SettingsVariables
 	SettingsDir  string
+	Server       map[string]any
 	Instructions string
 	Home         map[string]string
-	Result       string
+	Result       *fleet.Result
+	Message      *fleet.Said
+	SessionName  *fleet.Said
+	Limits       []fleet.UsageLimit
 	TurnEnd      string
+	TurnFailed   []TurnFailed
+}
+
+// TurnFailed is fleet.TurnFailed resolved.
+type TurnFailed struct {
+	Match string
+	Still time.Duration // 0 is none
 }
 
 // Schedule is one job.
 type Schedule struct {
 	Name     string
 	Every    time.Duration // 0 where Calendar is set
-	Calendar string        // OnCalendar= expression, time zone included
+	Calendar []string      // OnCalendar= expressions, time zone included; it runs where one of them matches
+	Key      string        // the key of the spec that says when: every, cron or calendar
+	Expr     string        // its value there
+	When     string        // the same in words, such as "at 02:30 on Mon to Fri, Europe/Berlin"
 	Prompt   string
 	Jitter   time.Duration
+	CatchUp  bool
+	Skip     bool // a run that comes due while the agent is busy is left out, else it waits
 	Session  time.Duration
+	Notify   string // channel that is told how it ended, "" is none
 }

@@ -1,6 +1,10 @@
 package model
 
-import "strings"
+import (
+	"cmp"
+	"sort"
+	"strings"
+)
 
 // Names of units, by project and agent. They are part of what users see and are never renamed.
 
@@ -111,14 +115,17 @@ func (f *Fleet) BypassDir() string { return f.RunDir() + "/egress/bypass" }
 // CutDir holds what cuts an agent off.
 func (f *Fleet) CutDir() string { return f.StateDir() + "/egress/cut" }
 
-// SidecarSocket is where one agent reaches a sidecar by HTTP, in its own network namespace.
+// SidecarSocket is where one agent reaches a sidecar: by HTTP, in its own network namespace, and as by standard input
+// and output.
 func (f *Fleet) SidecarSocket(name, agent string) UnitName {
-	return f.Unit("sidecar-" + name + "-" + agent + ".socket")
+	return f.Unit(sidecarPrefix(name) + "-" + agent + ".socket")
 }
 
-// SidecarStdio is where one agent reaches a sidecar as by standard input and output.
-func (f *Fleet) SidecarStdio(name, agent string) UnitName {
-	return f.Unit("sidecar-" + name + "-" + agent + "-stdio.socket")
+func sidecarPrefix(name string) string {
+	if name == ChatKey {
+		return ChatKey
+	}
+	return "sidecar-" + name
 }
 
 // SecretFile is the vault's file of a secret, sealed for the host.
@@ -133,12 +140,18 @@ func (f *Fleet) BundleDir(key string) string { return f.StateDir() + "/egress/ca
 // LogNamespace is the journal of the gates' records, see systemd.exec(5).
 func (f *Fleet) LogNamespace() string { return "fleet-" + f.Project }
 
+// Agent returns the agent of that key, nil where there is none.
+func (f *Fleet) Agent(key string) *Agent {
+	i := sort.Search(len(f.Agents), func(i int) bool { return f.Agents[i].Key >= key })
+	if i == len(f.Agents) || f.Agents[i].Key != key {
+		return nil
+	}
+	return &f.Agents[i]
+}
+
 // Place is where the agent, or the sidecar, stands in a spec.
 func (a *Agent) Place() string {
-	if a.Sidecar != "" {
-		return "sidecars." + a.Sidecar
-	}
-	return "agents." + a.Key
+	return cmp.Or(a.At, "agents."+a.Key)
 }
 
 // Home is the agent's home.

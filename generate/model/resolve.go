@@ -50,6 +50,7 @@ func Resolve(f *fleet.Fleet, uids map[string]int) (*Fleet, error) {
 			return nil, fmt.Errorf("user %s has no number", name)
 		}
 	}
+	out.Agents = make([]Agent, 0, len(f.Agents))
 	for _, key := range slices.Sorted(maps.Keys(f.Agents)) {
 		a := r.agent(key, uids[f.Project+"-"+key], f.Agents[key])
 		a.GateUser = GateUser(f.Project, key)
@@ -57,6 +58,7 @@ func Resolve(f *fleet.Fleet, uids map[string]int) (*Fleet, error) {
 		out.Agents = append(out.Agents, a)
 	}
 	out.Sidecars = r.sidecars(uids)
+	out.tellCallers()
 	if r.err != nil {
 		return nil, fmt.Errorf("resolve fleet: %w", r.err)
 	}
@@ -123,6 +125,9 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 		Mode:        a.Mode,
 		Session:     r.duration(a.Session),
 		Permissions: a.Permissions,
+		Notify:      a.Notify,
+		Model:       a.Model,
+		Effort:      a.Effort,
 		Env:         a.Env,
 		Limits:      r.limits(a.Limits),
 		Mounts:      mounts(a.Mounts),
@@ -141,19 +146,24 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 	for name, h := range a.Hooks {
 		out.Hooks[name] = Hook{Script: h.Script, Timeout: r.duration(h.Timeout)}
 	}
-	vars := variables(r.fleet, &out)
-	out.Prompt = vars.Replace(a.Prompt)
+	out.Prompt = fill(r.fleet, &out, a.Prompt)
 	out.Instructions = compose(r.fleet, &out, a.Instructions)
-	out.Harness = harness(a.Harness, r.fleet.Harnesses[a.Harness], a)
+	h, model := provided(r.fleet, key)
+	out.Model, a.Model = model, model
+	out.Harness = harness(a.Harness, h, a, hasChat(r.fleet) && a.HasChat())
+	out.Provider = provider(r.fleet, key)
+	for _, f := range r.fleet.Harnesses[a.Harness].TurnFailed {
+		out.Harness.TurnFailed = append(out.Harness.TurnFailed, TurnFailed{f.Match, r.duration(f.Still)})
+	}
 	var err error
 	out.RuleNotes = ruleNotes(r.fleet, key)
 	out.Policy, err = Egress(r.fleet, key, uid)
 	r.keep(err)
-	out.Env = withPlaceholders(out.Env, r.fleet, out.Policy)
+	out.Env = withPlaceholders(out.Env, r.fleet, key, out.Policy)
 	out.Exposed = exposed(r.fleet, key)
 	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {
 		s := r.schedule(name, a.Schedules[name], out.Session)
-		s.Prompt = vars.Replace(s.Prompt)
+		s.Prompt = fill(r.fleet, &out, s.Prompt)
 		out.Schedules = append(out.Schedules, s)
 	}
 	return out
@@ -178,20 +188,6 @@ func (r *resolver) limits(l fleet.Limits) Limits {
 	return Limits{
 		Memory: r.size(l.Memory), MemoryHigh: r.size(l.MemoryHigh), CPUQuota: l.CPU, CPUWeight: l.CPUWeight, IOWeight: l.IO,
 		Tasks: l.Tasks, Files: l.Files, Shm: r.size(l.Shm), Tmp: r.size(l.Tmp), Disk: r.size(l.Disk), OOM: l.OOM,
+		CostPerDay: l.CostPerDay,
 	}
-}
-
-// schedule resolves a job. A time zone of its own ends the calendar expression.
-func (r *resolver) schedule(name string, s fleet.Schedule, session time.Duration) Schedule {
-	out := Schedule{
-		Name: name, Every: r.duration(s.Every), Calendar: s.Calendar, Prompt: s.Prompt,
-		Jitter: r.duration(s.Jitter), Session: session,
-	}
-	if s.Session != "" {
-		out.Session = r.duration(s.Session)
-	}
-	if s.Calendar != "" && s.Timezone != "" && !endsInZone(s.Calendar, s.Timezone) {
-		out.Calendar += " " + s.Timezone
-	}
-	return out
 }

@@ -41,6 +41,7 @@ func TestDefaultsThatComeFromOtherKeys(t *testing.T) {
 			"b": {Every: "1h", Prompt: "p"},
 			"a": {Calendar: "03:00", Timezone: "Europe/Berlin", Session: "5m"},
 			"c": {Calendar: "03:00 UTC", Timezone: "UTC"},
+			"d": {Cron: "0 3 1 * fri", Timezone: "Asia/Tokyo", Jitter: "5m", CatchUp: true, Overlap: "skip"},
 		},
 	}))
 	if a.Name != "lead" || a.User != "demo-lead" || a.UID != 70001 || m.Watchdog.StalledRuns != 3 {
@@ -53,9 +54,20 @@ func TestDefaultsThatComeFromOtherKeys(t *testing.T) {
 		t.Errorf("target %q", a.Mounts[0].Target)
 	}
 	want := []Schedule{
-		{Name: "a", Calendar: "03:00 Europe/Berlin", Session: 5 * time.Minute},
-		{Name: "b", Every: time.Hour, Prompt: "p", Session: time.Hour},
-		{Name: "c", Calendar: "03:00 UTC", Session: time.Hour},
+		{
+			Name: "a", Calendar: []string{"03:00 Europe/Berlin"}, Key: "calendar", Expr: "03:00", When: "03:00 Europe/Berlin",
+			Session: 5 * time.Minute,
+		},
+		{Name: "b", Every: time.Hour, Key: "every", Expr: "1h", When: "every 1h", Prompt: "p", Session: time.Hour},
+		{
+			Name: "c", Calendar: []string{"03:00 UTC"}, Key: "calendar", Expr: "03:00 UTC", When: "03:00 UTC",
+			Session: time.Hour,
+		},
+		{
+			Name: "d", Calendar: []string{"*-*-01 03:00:00 Asia/Tokyo", "Fri *-*-* 03:00:00 Asia/Tokyo"}, Key: "cron",
+			Expr: "0 3 1 * fri", When: "at 03:00 on day 1 of the month and on every Fri, Asia/Tokyo", Jitter: 5 * time.Minute,
+			CatchUp: true, Skip: true, Session: time.Hour,
+		},
 	}
 	if diff := cmp.Diff(want, a.Schedules); diff != "" {
 		t.Error(diff)
@@ -66,10 +78,10 @@ func TestDefaultsThatComeFromOtherKeys(t *testing.T) {
 func TestPromptVariables(t *testing.T) {
 	f := one(fleet.Agent{
 		Harness: "h", Name: "{{agent.role}}", Role: "Lead {{project}}",
-		Prompt: "{{project}} {{agent.key}} {{agent.name}} {{agent.role}} {{ x }} {{}}",
+		Prompt: "{{project}} {{agent.key}} {{agent.name}} {{agent.role}} {{channels.tasks}} {{{agent.key}}} {{ x }} {{}}",
 	})
 	_, a := resolve(t, f)
-	if want := "demo lead {{agent.role}} Lead {{project}} {{ x }} {{}}"; a.Prompt != want {
+	if want := "demo lead {{agent.role}} Lead {{project}} tasks {lead} {{ x }} {{}}"; a.Prompt != want {
 		t.Errorf("prompt %q, want %q", a.Prompt, want)
 	}
 }
@@ -99,7 +111,13 @@ func TestCommandLines(t *testing.T) {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
-	f := one(fleet.Agent{Harness: "h"})
+	f := one(fleet.Agent{Harness: "h", Model: "m"})
+	f.Harnesses["h"] = fleet.Harness{Headless: []string{"h", "-p", "{{prompt}}"}, Options: map[string][]string{"model": {"-m", "{{model}}"}}}
+	_, a = resolve(t, f)
+	if want := []string{"h", "-m", "m", "-p", "{{prompt}}"}; !slices.Equal(a.Harness.Headless, want) {
+		t.Errorf("got %q, want %q", a.Harness.Headless, want)
+	}
+	f = one(fleet.Agent{Harness: "h"})
 	_, a = resolve(t, f)
 	if want := []string{"h", "--", "{{prompt}}"}; !slices.Equal(a.Harness.Interactive, want) {
 		t.Errorf("got %q, want %q", a.Harness.Interactive, want)

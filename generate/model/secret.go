@@ -45,6 +45,12 @@ func SecretUsers(f *fleet.Fleet, name string) []string {
 }
 
 func uses(f *fleet.Fleet, key, name string) bool {
+	return lists(f, key, name) || ProviderSecret(f, key) == name
+}
+
+// lists says whether an agent has a secret, or its placeholder, under the secret's own variable: not where only its provider
+// names it.
+func lists(f *fleet.Fleet, key, name string) bool {
 	return slices.Contains(f.Agents[key].Secrets, name) || slices.Contains(f.Secrets[name].Agents, key)
 }
 
@@ -64,6 +70,9 @@ func SecretVariables(f *fleet.Fleet, key string) map[string][]string {
 	out := map[string][]string{}
 	for _, name := range secretsOf(f, key, fleet.Broker) {
 		s := f.Secrets[name]
+		if !lists(f, key, name) {
+			continue
+		}
 		out[cmp.Or(s.Env, name)] = append(out[cmp.Or(s.Env, name)], name)
 		if s.SigV4 != "" {
 			out[accessKeyID] = append(out[accessKeyID], name)
@@ -120,11 +129,15 @@ func SecretAlone(f *fleet.Fleet, name string) *policy.Policy {
 	}
 }
 
-// brokered returns the secrets that an agent's gate puts into requests.
+// brokered returns the secrets that an agent's gate puts into requests: one that only the provider names for that alone.
 func brokered(f *fleet.Fleet, key string) []policy.Secret {
 	var out []policy.Secret
 	for _, name := range secretsOf(f, key, fleet.Broker) {
-		out = append(out, held(f, key, name))
+		s := held(f, key, name)
+		if at, ok := providerRule(f, key); ok && !lists(f, key, name) && at.Protocol == policy.TLS {
+			s.Hosts, s.Ports = []string{at.Host}, at.Ports
+		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -144,7 +157,7 @@ func quoting(f *fleet.Fleet, key string, secrets []policy.Secret) []string {
 		return nil
 	}
 	var out []string
-	for _, r := range f.Harnesses[f.Agents[key].Harness].Egress {
+	for _, r := range floor(f, key).rules {
 		out = append(out, r.Host)
 	}
 	slices.Sort(out)
@@ -161,7 +174,7 @@ func exposed(f *fleet.Fleet, key string) []Exposed {
 }
 
 // withPlaceholders returns the environment with what stands for brokered secrets.
-func withPlaceholders(env map[string]string, f *fleet.Fleet, p *policy.Policy) map[string]string {
+func withPlaceholders(env map[string]string, f *fleet.Fleet, key string, p *policy.Policy) map[string]string {
 	if len(p.Secrets) == 0 {
 		return env
 	}
@@ -170,6 +183,9 @@ func withPlaceholders(env map[string]string, f *fleet.Fleet, p *policy.Policy) m
 		out = map[string]string{}
 	}
 	for _, s := range p.Secrets {
+		if !lists(f, key, s.Name) {
+			continue
+		}
 		out[cmp.Or(f.Secrets[s.Name].Env, s.Name)] = s.Placeholder
 		if s.SigV4 != "" {
 			out[accessKeyID] = s.SigV4

@@ -8,19 +8,22 @@ import (
 	"strconv"
 	"strings"
 
+	"fleet/schemas/chat"
 	"fleet/schemas/fleet"
 	"fleet/schemas/policy"
 	"fleet/schemas/sidecar"
 )
 
 // Sidecar is one instance of a tool with secrets. It is contained as an agent is: by a user, a network namespace and a
-// gate of its own. Its own key is "sidecar-NAME", or "sidecar-NAME-AGENT" where each agent has one.
+// gate of its own. Its own key is "sidecar-NAME", or "sidecar-NAME-AGENT" where each agent has one. The team's chat, with the
+// key "chat", is one too.
 type Sidecar struct {
 	Box     Agent // what contains it; it has no harness
 	Name    string
-	Callers []Caller
+	Callers []Caller // sorted by key
 	Secrets []string // that are loaded for it, sorted
 	Config  sidecar.Config
+	Chat    *chat.Config // of the team's chat, which is no tool; nil else
 	Note    string
 }
 
@@ -62,11 +65,31 @@ func instances(f *fleet.Fleet) []instance {
 	return out
 }
 
-// SidecarKeys returns the keys of all instances, sorted by name.
+// SidecarKeys returns the keys of all instances, sorted by name, that of the team's chat first.
 func SidecarKeys(f *fleet.Fleet) []string {
 	var out []string
+	if hasChat(f) {
+		out = append(out, ChatKey)
+	}
 	for _, i := range instances(f) {
 		out = append(out, i.key())
+	}
+	return out
+}
+
+// CallSocket is the unit of the sockets by which an agent calls a sidecar, or the chat.
+type CallSocket struct{ Sidecar, Agent string }
+
+// CallSockets returns those of a fleet, of disabled agents too.
+func CallSockets(f *fleet.Fleet) []CallSocket {
+	var out []CallSocket
+	for _, key := range ChatUsers(f) {
+		out = append(out, CallSocket{ChatKey, key})
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Sidecars)) {
+		for _, key := range SidecarUsers(f, name) {
+			out = append(out, CallSocket{name, key})
+		}
 	}
 	return out
 }
@@ -99,11 +122,14 @@ func sidecarSecrets(f *fleet.Fleet, i instance) []string {
 // sidecars resolves all instances. uids is that of Resolve.
 func (r *resolver) sidecars(uids map[string]int) []Sidecar {
 	var out []Sidecar
+	if c := r.chat(uids); c != nil {
+		out = append(out, *c)
+	}
 	for _, i := range instances(r.fleet) {
 		s := r.fleet.Sidecars[i.name]
 		key := i.key()
 		box := Agent{
-			Key: key, User: r.fleet.Project + "-" + key, UID: uids[r.fleet.Project+"-"+key], Name: i.name, Sidecar: i.name,
+			Key: key, User: r.fleet.Project + "-" + key, UID: uids[r.fleet.Project+"-"+key], Name: i.name, At: "sidecars." + i.name,
 			GateUser: GateUser(r.fleet.Project, key), GateUID: uids[GateUser(r.fleet.Project, key)],
 			Isolation: Namespace, OnChange: "immediate",
 			Limits: Limits{
@@ -163,7 +189,7 @@ func (r *resolver) sidecarConfig(i instance, s fleet.Sidecar, one *Sidecar) side
 	}
 	for _, c := range one.Callers {
 		out.Agents = append(out.Agents, sidecar.Agent{
-			Key: c.Key, HTTP: sidecar.HTTPSocket(c.Key), Stdio: sidecar.StdioSocket(c.Key),
+			Key: c.Key, HTTP: sidecar.Socket(c.Key), Stdio: sidecar.Socket(c.Key),
 		})
 	}
 	if s.URL == "" {
@@ -212,7 +238,7 @@ func sidecarEgress(f *fleet.Fleet, i instance, uid int) (*policy.Policy, error) 
 	s := f.Sidecars[i.name]
 	place := "sidecars." + i.name + ".egress"
 	return egressOf(f, i.key(), uid, s.Egress.Mode,
-		[]rules{{place + ".allow", s.Egress.Allow, f.Egress.Private}},
+		[]rules{{place: place + ".allow", rules: s.Egress.Allow, private: f.Egress.Private}},
 		[]denials{{"egress.deny", f.Egress.Deny}, {place + ".deny", s.Egress.Deny}})
 }
 
@@ -224,7 +250,7 @@ func Sidecars(f *fleet.Fleet) []Sidecar {
 	if r.err != nil {
 		return nil
 	}
-	return out
+	return slices.DeleteFunc(out, func(s Sidecar) bool { return s.Chat != nil })
 }
 
 // Contained returns everybody that has a user, a gate and a way out: agents, and the sidecars' boxes.
@@ -241,6 +267,9 @@ func (f *Fleet) Contained() []*Agent {
 
 // Offers says which tools of the server are offered.
 func (s *Sidecar) Offers() string {
+	if s.Chat != nil {
+		return "channels and tasks of the team"
+	}
 	out := "all tools"
 	if len(s.Config.Tools) > 0 {
 		out = strings.Join(s.Config.Tools, ", ")
@@ -263,15 +292,13 @@ type Callable struct {
 	Port         int
 }
 
-// Callable returns what an agent may call, sorted by name.
-func (f *Fleet) Callable(key string) []Callable {
-	var out []Callable
-	for _, s := range f.Sidecars {
+// tellCallers gives each agent what it may call.
+func (f *Fleet) tellCallers() {
+	for i := range f.Sidecars {
+		s := &f.Sidecars[i]
 		for _, c := range s.Callers {
-			if c.Key == key {
-				out = append(out, Callable{Name: s.Name, Socket: c.Socket, Port: c.Port})
-			}
+			a := f.Agent(c.Key)
+			a.Calls = append(a.Calls, Callable{Name: s.Name, Socket: c.Socket, Port: c.Port})
 		}
 	}
-	return out
 }

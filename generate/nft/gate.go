@@ -31,7 +31,7 @@ func gateSets(m *model.Fleet) []Set {
 		for _, port := range []int{ports.DNS, ports.Proxy, ports.Transparent} {
 			doors = append(doors, Element{[]Term{uid, at, Ports(port, port)}, []Term{Words("accept")}, a.User})
 		}
-		for _, c := range m.Callable(a.Key) {
+		for _, c := range a.Calls {
 			doors = append(doors, Element{[]Term{uid, at, Ports(c.Port, c.Port)}, []Term{Words("accept")}, a.User + " to sidecar " + c.Name})
 		}
 		servers = append(servers, Element{[]Term{uid}, []Term{at, Words("."), Ports(ports.DNS, ports.DNS)}, a.User})

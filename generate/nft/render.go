@@ -127,7 +127,7 @@ func sets(m *model.Fleet) []Set {
 		switch {
 		case a.Isolation == model.User:
 			chain = "local"
-		case a.Sidecar != "" && hasUser(m):
+		case a.At != "" && hasUser(m):
 			chain = "answers"
 		}
 		if a.LocalPorts != nil {

@@ -14,7 +14,7 @@ import (
 // same are agents whose gates decide alike.
 type same struct {
 	keys  []string
-	agent model.Agent // one of them
+	agent *model.Agent // one of them
 }
 
 // alike groups the agents that run by what they may reach, in their order.
@@ -33,7 +33,7 @@ func alike(m *model.Fleet) (out []same) {
 	return out
 }
 
-func decideAlike(a, b model.Agent) bool {
+func decideAlike(a, b *model.Agent) bool {
 	p, q := *a.Policy, *b.Policy
 	p.Agent, p.UID, q.Agent, q.UID = "", 0, "", 0
 	p.Secrets, q.Secrets = unnamed(p.Secrets), unnamed(q.Secrets)
@@ -86,7 +86,7 @@ var weak = map[string]string{
 	policy.Off:    "Nothing is refused but what is unsafe, and nothing says what a rule would refuse.",
 }
 
-func denied(b *strings.Builder, a model.Agent) {
+func denied(b *strings.Builder, a *model.Agent) {
 	if len(a.Policy.Deny) == 0 {
 		return
 	}
@@ -214,7 +214,7 @@ func yes(b bool) string {
 }
 
 // reaches is what fits into the picture of what an agent may reach.
-func reaches(a model.Agent) string {
+func reaches(a *model.Agent) string {
 	if a.Policy == nil {
 		return "reaches nothing"
 	}

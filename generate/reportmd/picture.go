@@ -35,7 +35,7 @@ func picture(m *model.Fleet) string {
 	return b.String()
 }
 
-func box(b *strings.Builder, a model.Agent, x, y int) {
+func box(b *strings.Builder, a *model.Agent, x, y int) {
 	dash := ""
 	if a.Isolation == model.User {
 		dash = ` stroke-dasharray="5 3"`

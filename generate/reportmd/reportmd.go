@@ -22,7 +22,9 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 	agents(&b, m)
 	access(&b, m)
 	secrets(&b, m)
+	team(&b, m)
 	sidecars(&b, m)
+	providers(&b, m)
 	egress(&b, m)
 	limits(&b, m)
 	schedules(&b, m)
@@ -59,7 +61,7 @@ func access(b *strings.Builder, m *model.Fleet) {
 	}
 }
 
-func network(a model.Agent) string {
+func network(a *model.Agent) string {
 	switch {
 	case a.Isolation == model.Namespace:
 		return "own namespace, its gate alone"
@@ -69,7 +71,7 @@ func network(a model.Agent) string {
 	return "its gate alone"
 }
 
-func mounts(a model.Agent) string {
+func mounts(a *model.Agent) string {
 	var out []string
 	for _, m := range a.Mounts {
 		mode := "rw"
@@ -81,7 +83,7 @@ func mounts(a model.Agent) string {
 	return list(out)
 }
 
-func loosened(a model.Agent) []string {
+func loosened(a *model.Agent) []string {
 	if !a.Systemd.Unsafe {
 		return nil
 	}
@@ -110,16 +112,26 @@ func schedules(b *strings.Builder, m *model.Fleet) {
 		return
 	}
 	b.WriteString("\n## Schedules\n\n")
-	table(b, []string{"agent", "job", "when", "session"})
+	table(b, []string{
+		"agent", "job", "when", "in the spec", "missed while the host was down", "due while the agent is busy", "session", "tells",
+	})
 	for _, a := range enabled(m) {
 		for _, s := range a.Schedules {
-			when := s.Calendar
-			if when == "" {
-				when = "every " + s.Every.String()
+			missed, busy := "left out", "waits"
+			if s.CatchUp {
+				missed = "run once"
 			}
-			row(b, a.Key, s.Name, when, s.Session.String())
+			if s.Skip {
+				busy = "left out"
+			}
+			when := s.When
+			if s.Jitter > 0 {
+				when += fmt.Sprintf(", up to %s later", s.Jitter)
+			}
+			row(b, a.Key, s.Name, when, s.Key+" "+s.Expr, missed, busy, s.Session.String(), s.Notify)
 		}
 	}
+	b.WriteString("\nTimes without a zone are the host's. An agent has one session or job in progress at a time.\n")
 }
 
 func hostSide(b *strings.Builder, m *model.Fleet) {
@@ -129,8 +141,14 @@ func hostSide(b *strings.Builder, m *model.Fleet) {
 	fmt.Fprintf(b, "- watchdog: every %s\n", m.Watchdog.Every)
 }
 
-func enabled(m *model.Fleet) []model.Agent {
-	return slices.DeleteFunc(slices.Clone(m.Agents), func(a model.Agent) bool { return !a.Enabled })
+func enabled(m *model.Fleet) []*model.Agent {
+	out := make([]*model.Agent, 0, len(m.Agents))
+	for i := range m.Agents {
+		if m.Agents[i].Enabled {
+			out = append(out, &m.Agents[i])
+		}
+	}
+	return out
 }
 
 func table(b *strings.Builder, head []string) {

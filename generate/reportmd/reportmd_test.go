@@ -25,7 +25,7 @@ func withValue(s string) *model.Fleet {
 			OnChange: s, Harness: model.Harness{Name: s}, Sudo: []string{s},
 			Mounts:    []fleet.Mount{{Source: s, Target: s}},
 			Systemd:   fleet.Systemd{Unsafe: true, Service: map[string][]string{"Nice": {s}}},
-			Schedules: []model.Schedule{{Name: s, Calendar: s}},
+			Schedules: []model.Schedule{{Name: s, When: s, Key: s, Expr: s}},
 			Policy: &policy.Policy{
 				Mode: s, DNS: s, Upstream: &policy.Upstream{Host: s, Port: 3128, Resolves: true},
 				Allow: []policy.Rule{

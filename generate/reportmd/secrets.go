@@ -32,13 +32,16 @@ func secrets(b *strings.Builder, m *model.Fleet) {
 
 // sidecars says who calls which tool, and what that holds and reaches.
 func sidecars(b *strings.Builder, m *model.Fleet) {
-	if len(m.Sidecars) == 0 {
+	if !slices.ContainsFunc(m.Sidecars, func(s model.Sidecar) bool { return s.Chat == nil }) {
 		return
 	}
 	b.WriteString("\n## Sidecars\n\nEach is a tool that runs as a user of its own, behind a gate of its own, and is called over MCP.\n\n")
 	table(b, []string{"sidecar", "user", "called by", "holds", "offers", "reaches", "note"})
 	for i := range m.Sidecars {
 		s := &m.Sidecars[i]
+		if s.Chat != nil {
+			continue
+		}
 		var callers, hosts []string
 		for _, c := range s.Callers {
 			callers = append(callers, c.Key)

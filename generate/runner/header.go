@@ -70,9 +70,9 @@ func (h *header) table(key, name string, rows [][]string) {
 	h.lines(key, name, lines)
 }
 
-// script returns the header with the body behind it.
-func (h *header) script(p artifact.Path, body string) artifact.File {
-	return artifact.Script(p, h.text.String()+"\n"+body)
+// script returns the header with the parts of the body behind it.
+func (h *header) script(p artifact.Path, body ...string) artifact.File {
+	return artifact.Script(p, append([]string{h.text.String(), "\n"}, body...)...)
 }
 
 // tools writes where the scripts are that the body calls.

@@ -13,19 +13,35 @@ import (
 	"fleet/generate/model"
 )
 
-// homeNames are the files that the harness wants in the home, sorted.
-func homeNames(a *model.Agent) []string { return slices.Sorted(maps.Keys(a.Harness.Home)) }
+// homeNames are the files that the harness wants in the home, sorted: without those that hold a variable which the agent
+// does not have.
+func homeNames(a *model.Agent) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(a.Harness.Home)) {
+		lacks := func(v []string) bool { return environment(a, v[1]) == "" }
+		if !slices.ContainsFunc(wholeVariable.FindAllStringSubmatch(a.Harness.Home[name], -1), lacks) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
-var homeVariable = regexp.MustCompile(`\{\{(home|tail20 [A-Za-z_][A-Za-z0-9_]*)\}\}`)
+var (
+	homeVariable  = regexp.MustCompile(`\{\{(home|(?:tail20|env) [A-Za-z_][A-Za-z0-9_]*)\}\}`)
+	wholeVariable = regexp.MustCompile(`\{\{env ([A-Za-z_][A-Za-z0-9_]*)\}\}`)
+)
 
-// homeText fills in {{home}} and {{tail20 NAME}}, the last 20 characters of a variable of the agent's environment, by
-// which Claude Code remembers that the use of a key was answered. Both are written as the inside of a JSON string.
+// homeText fills in {{home}}, {{env NAME}}, a variable of the agent's environment, and {{tail20 NAME}}, its last 20
+// characters, by which Claude Code remembers that the use of a key was answered. All are written as the inside of a JSON
+// string.
 func homeText(a *model.Agent, text string) string {
 	return homeVariable.ReplaceAllStringFunc(text, func(v string) string {
 		v = strings.Trim(v, "{}")
 		value := a.Home()
 		if name, ok := strings.CutPrefix(v, "tail20 "); ok {
 			value = tail(environment(a, name), 20)
+		} else if name, ok := strings.CutPrefix(v, "env "); ok {
+			value = environment(a, name)
 		}
 		b, _ := json.Marshal(value) // a string: cannot fail
 		return string(b[1 : len(b)-1])

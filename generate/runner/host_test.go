@@ -31,7 +31,7 @@ func newHost(t *testing.T, m *model.Fleet) *host {
 	t.Helper()
 	h := &host{t: t, dir: t.TempDir(), tree: render(t, m), m: m}
 	h.path = h.at("/bin") + ":/usr/bin:/bin"
-	for _, dir := range []string{"/bin", artifact.StoreDir, m.StateDir() + "/stopped", "/etc/fleet", "/home"} {
+	for _, dir := range []string{"/bin", artifact.StoreDir, m.StateDir() + "/stopped", "/etc/fleet", "/home", "/fake"} {
 		h.mkdir(dir)
 	}
 	for f := range h.tree.All() {
@@ -39,11 +39,12 @@ func newHost(t *testing.T, m *model.Fleet) *host {
 	}
 	for i := range m.Agents {
 		a := &m.Agents[i]
-		for _, dir := range []string{a.Home(), m.AgentOwn(a.Key), m.AgentRun(a.Key) + "/queue", m.AgentRecords(a.Key)} {
+		for _, dir := range []string{a.Home(), m.AgentOwn(a.Key), m.AgentRun(a.Key) + "/queue", m.AgentRecords(a.Key), m.WakeDir(a.Key)} {
 			h.mkdir(dir)
 		}
 	}
 	h.write("/etc/fleet/instructions.md", "Be kind.\n")
+	h.write(model.InsideChat, fakeTool)
 	return h
 }
 
@@ -103,7 +104,7 @@ func (h *host) command(name string, args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(h.at(e.StorePath()), args...)
 	cmd.Env = []string{
-		"PATH=" + h.path, "HOME=" + h.at(h.m.Agents[0].Home()), "LANG=C.UTF-8", "TERM=dumb",
+		"FAKE=" + h.at("/fake"), "PATH=" + h.path, "HOME=" + h.at(h.m.Agents[0].Home()), "LANG=C.UTF-8", "TERM=dumb",
 		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b",
 	}
 	cmd.Dir = h.dir

@@ -9,21 +9,27 @@ import (
 	"fleet/schemas/report"
 )
 
-// gateProgram tells the watchdog of gates.
-const gateProgram = "libexec/fleet-gate"
+// Programs by which the watchdog asks gates, and speaks in the chat.
+const gateProgram, chatProgram = "libexec/fleet-gate", "libexec/fleet-chat"
 
-// Render returns for each enabled agent K agents/K/run, agents/K/jobs/NAME for its schedules, agents/K/hooks/NAME,
-// agents/K/home/home-N for files that its harness wants in the home, and agents/K/tmux.conf; and for all of them
-// libexec/watchdog and the scripts that those call. The scripts name each other by their path in the store.
+// Render returns for each enabled agent K agents/K/run, agents/K/jobs/NAME for its schedules, agents/K/chat,
+// agents/K/hooks/NAME, agents/K/home/home-N for files that its harness wants in the home, and agents/K/tmux.conf; and
+// for all of them libexec/watchdog and the scripts that those call. The scripts name each other by their path in the
+// store.
 //
 // A value that cannot be written safely is an error, a *report.Err with its path in the spec.
 func Render(m *model.Fleet, t *artifact.Tree) error {
 	var faults report.Report
-	gate, ok := t.Entry(gateProgram)
-	if !ok {
-		return fmt.Errorf("no artifact %q for the watchdog to ask", gateProgram)
+	var programs []string
+	for _, name := range []string{gateProgram, chatProgram} {
+		e, ok := t.Entry(artifact.Path(name))
+		if !ok {
+			return fmt.Errorf("no artifact %q for the watchdog to ask", name)
+		}
+		programs = append(programs, e.StorePath())
 	}
-	if err := t.Add(slices.Concat(tools, []artifact.File{demoScript, watchdog(m, gate.StorePath(), &faults)})...); err != nil {
+	scripts := append(slices.Clone(tools), demoScript, dueScript, delayScript, watchdog(m, programs[0], programs[1], &faults))
+	if err := t.Add(scripts...); err != nil {
 		return err
 	}
 	for i := range m.Agents {

@@ -23,7 +23,7 @@ func one(mode string, change ...func(*model.Agent)) *model.Fleet {
 		Iteration: model.Iteration{Day: time.Hour},
 		Harness: model.Harness{
 			Name: "demo", Interactive: []string{"demo", "--", "{{prompt}}"}, Headless: []string{"demo", "--headless", "--", "{{prompt}}"},
-			Instructions: "INSTRUCTIONS.md", Result: "claude-json", TurnEnd: "exit",
+			Instructions: "INSTRUCTIONS.md", Result: claudeResult, Message: claudeMessage, Limits: claudeLimits, TurnEnd: "exit",
 		},
 		Hooks: map[string]model.Hook{},
 	}
@@ -150,8 +150,8 @@ func TestTermIsHeardEverywhere(t *testing.T) {
 
 func slowly(p *process) bool { return p.exists(p.m.Agents[0].Home() + "/slow") }
 
-// holdLock holds the lock between an agent's sessions and jobs until the test ends.
-func holdLock(t *testing.T, h *host) {
+// holdLock holds the lock between an agent's sessions and jobs until it is released, or the test ends.
+func holdLock(t *testing.T, h *host) (release func()) {
 	t.Helper()
 	lock, err := os.Create(h.at(h.own("lock")))
 	if err != nil {
@@ -161,6 +161,7 @@ func holdLock(t *testing.T, h *host) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
+	return func() { lock.Close() }
 }
 
 // The end flag ends the runner at its iteration boundary, and a pause at once.
@@ -320,52 +321,6 @@ func TestUsageLimit(t *testing.T) {
 		t.Errorf("pauses until %d, limit is %d", got, until)
 	}
 	p.stop()
-}
-
-// A job and a session of the agent are never at the same time, and a job waits for the session's end.
-func TestJobWaitsForTheSession(t *testing.T) {
-	t.Parallel()
-	m := one("headless", prompt("demo: sleep 4"))
-	m.Agents[0].Schedules = []model.Schedule{{Name: "nightly", Prompt: "At night.", Session: time.Minute}}
-	p := newHost(t, m).start()
-	p.until("work", func() bool { return p.now().State == session.Working })
-	if out, err := p.command("jobs/nightly").CombinedOutput(); err != nil {
-		t.Errorf("job: %v\n%s", err, out)
-	}
-	got := p.sessions()
-	if len(got) != 2 || got[0].Kind != session.KindSession || got[1].Job != "nightly" || got[1].N != 2 || got[1].Result != session.OK {
-		t.Fatalf("records: %+v", got)
-	}
-	if got[1].Start.Before(got[0].End) {
-		t.Errorf("the job began at %v, the session ended at %v", got[1].Start, got[0].End)
-	}
-	if log := p.read(p.records("jobs/2.log")); !strings.Contains(log, "| At night.") {
-		t.Errorf("transcript: %s", log)
-	}
-	p.stop()
-}
-
-func TestJobFailsAndIsSkipped(t *testing.T) {
-	t.Parallel()
-	m := one("headless", prompt("demo: sleep 60"), func(a *model.Agent) { a.Session = time.Second })
-	m.Agents[0].Schedules = []model.Schedule{{Name: "bad", Prompt: "demo: exit 4", Session: time.Minute}}
-	h := newHost(t, m)
-	if err := h.command("jobs/bad").Run(); err == nil {
-		t.Error("a failed job must fail its unit")
-	}
-	if got := h.sessions(); len(got) != 1 || got[0].Result != session.Failed || got[0].Exit != 4 {
-		t.Errorf("records: %+v", got)
-	}
-	holdLock(t, h)
-	e, _ := h.tree.Entry("agents/lead/jobs/bad")
-	store := e.StorePath()
-	h.write(store, strings.Replace(h.read(store), "patience='61'", "patience='1'", 1))
-	if out, err := h.command("jobs/bad").CombinedOutput(); err != nil {
-		t.Errorf("a skipped job is no failure: %v\n%s", err, out)
-	}
-	if got := h.sessions(); len(got) != 2 || got[1].Result != session.Skipped {
-		t.Errorf("records: %+v", got)
-	}
 }
 
 // Whatever the agent puts where the runner keeps its numbers, it only harms itself, and no line of it is run.

@@ -6,8 +6,17 @@ import (
 	"fleet/generate/artifact"
 )
 
-//go:embed script/run.sh
-var runBody string
+// runBody is the end of every agent's and job's script; before it stands what an agent does, loopBody, or a job.
+var (
+	//go:embed script/run.sh
+	runBody string
+	//go:embed script/loop.sh
+	loopBody string
+	//go:embed script/job.sh
+	jobBody string
+	//go:embed script/chat.sh
+	chatBody string
+)
 
 // The watchdog's body is in parts: what all of it uses, what looks at one agent, at its gate, and what looks at the project.
 var (
@@ -33,8 +42,14 @@ var limitText string
 //go:embed script/usage.sh
 var usageText string
 
-//go:embed script/prune.sh
-var pruneText string
+//go:embed script/records.sh
+var recordsText string
+
+//go:embed script/due.sh
+var dueText string
+
+//go:embed script/said.sh
+var saidText string
 
 //go:embed script/delay.sh
 var delayText string
@@ -47,12 +62,14 @@ var tmuxText string
 
 // The scripts that are the same for every fleet.
 var (
-	demoScript = artifact.Script("libexec/demo", demoText)
-	tools      = []artifact.File{
-		artifact.Script("libexec/delay", delayText),
+	demoScript  = artifact.Script("libexec/demo", demoText)
+	dueScript   = artifact.Script("libexec/due", dueText)     // which jobs alone call
+	delayScript = artifact.Script("libexec/delay", delayText) // and loops
+	tools       = []artifact.File{
 		artifact.Script("libexec/furnish", furnishText),
 		artifact.Script("libexec/limit", limitText),
-		artifact.Script("libexec/prune", pruneText),
+		artifact.Script("libexec/records", recordsText),
+		artifact.Script("libexec/said", saidText),
 		artifact.Script("libexec/session", sessionText),
 		artifact.Script("libexec/usage", usageText),
 	}

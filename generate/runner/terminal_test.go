@@ -19,7 +19,7 @@ import (
 // turning is a harness like Claude Code: its hook ends the turn and it goes on to wait for input.
 func turning(script string) func(*model.Agent) {
 	return func(a *model.Agent) {
-		a.Harness = model.Harness{Name: "turning", Interactive: []string{"sh", "-c", "{ " + script + "; }; exec sleep 1000", "sh", "{{prompt}}"}, TurnEnd: "stop-hook"}
+		a.Harness = model.Harness{Name: "turning", Interactive: []string{"sh", "-c", "{ " + script + "; }; exec sleep 1000", "sh", "{{prompt}}"}, Limits: claudeLimits, TurnEnd: "stop-hook"}
 	}
 }
 
@@ -130,4 +130,64 @@ func TestTerminalOutlivesSessions(t *testing.T) {
 		t.Errorf("terminal %q, then %q", first, got)
 	}
 	p.stop()
+}
+
+// A program whose hooks do not tell of a failed turn shows why, and stands still.
+func TestTerminalTellsFailedTurn(t *testing.T) {
+	for name, c := range map[string]struct {
+		script, want string
+		ends         bool
+	}{
+		"failure":              {`echo "■ no model"`, session.Failed, true},
+		"failure, with a hook": {`: >"$FLEET_OWN/turn"; echo "■ no model"`, session.Failed, true},
+		"hook":                 {`: >"$FLEET_OWN/turn"; echo "no ■ model"`, session.OK, true},
+		"waits for long":       {`i=0; while echo "◦$i waiting for a limit (${i}s)"; do i=$((i + 1)); sleep 1; clear; done`, session.Failed, true},
+		"waits and works":      {`w=; while echo "waiting for a limit $w"; do w=${w}x; sleep 1; clear; done`, "", false},
+		"limit":                {`echo "■ Claude AI usage limit reached|9999999999"`, session.Limit, true},
+		"another text":         {`echo "no ■ model"`, "", false},
+		"it works instead":     {`echo "■ no model"; while date; do sleep 1; done`, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newHost(t, one("interactive", turning(c.script), func(a *model.Agent) {
+				a.Harness.TurnFailed = []model.TurnFailed{{Match: "never"}, {Match: "^■ "}, {Match: "waiting for a limit", Still: 10 * time.Second}}
+			})).start()
+			if !c.ends {
+				p.until("work", func() bool { return p.now().State == session.Working })
+				time.Sleep(20 * time.Second) // it looks every five
+				if p.now().State != session.Working {
+					t.Errorf("the session has ended\n%s", p.out.String())
+				}
+			} else {
+				p.until("a pause", func() bool { return p.now().State == session.Pausing })
+				if got := p.sessions()[0]; got.Result != c.want {
+					t.Errorf("%+v, want %s\n%s", got, c.want, p.out.String())
+				}
+			}
+			p.stop()
+		})
+	}
+}
+
+// A headless program that does not end by itself after a failed turn is ended, whether a hook tells of that or its output.
+func TestHeadlessFailedTurn(t *testing.T) {
+	for name, script := range map[string]string{
+		"hook":   `echo "hit your limit" >"$FLEET_OWN/turn.failed"; exec sleep 1000`,
+		"output": `echo "hit your limit, waiting"; exec sleep 1000`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newHost(t, one("headless", func(a *model.Agent) {
+				a.Harness = model.Harness{
+					Name: "x", Headless: []string{"sh", "-c", script}, Limits: claudeLimits, TurnEnd: "stop-hook",
+					TurnFailed: []model.TurnFailed{{Match: "limit"}, {Match: "limit, waiting", Still: 10 * time.Second}},
+				}
+			})).start()
+			p.until("a pause", func() bool { return p.now().State == session.Pausing })
+			if got := p.sessions()[0]; got.Result != session.Limit {
+				t.Errorf("%+v\n%s", got, p.out.String())
+			}
+			p.stop()
+		})
+	}
 }

@@ -8,8 +8,8 @@ import (
 	"fleet/schemas/report"
 )
 
-// watchdog makes the script that a timer runs as root. gate is the gate's program in the store.
-func watchdog(m *model.Fleet, gate string, faults *report.Report) artifact.File {
+// watchdog makes the script that a timer runs as root. gate and chat are these programs in the store.
+func watchdog(m *model.Fleet, gate, chat string, faults *report.Report) artifact.File {
 	h := newHeader("watchdog", faults)
 	h.set("project", "project", m.Project)
 	h.set("project", "run", m.RunDir())
@@ -22,6 +22,12 @@ func watchdog(m *model.Fleet, gate string, faults *report.Report) artifact.File 
 	h.number("alert_after", m.Watchdog.AlertAfter)
 	h.number("denied_alert", m.Watchdog.DeniedAlert)
 	h.set("project", "gate", gate)
+	if !m.HasChat() {
+		chat = ""
+	}
+	h.set("project", "chat", chat)
+	h.set("project", "chat_socket", string(m.ChatControl()))
+	h.set("project", "chat_service", string(m.AgentUnit(model.ChatKey)))
 	h.set("heartbeatUrl", "heartbeat_url", m.Watchdog.HeartbeatURL)
 	enabled, disabled := rows(m)
 	h.table("agents", "agents", enabled)

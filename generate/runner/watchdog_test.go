@@ -39,6 +39,7 @@ esac
 case $1 in
 show) cat "$FAKE/$unit" 2>/dev/null || printf 'ActiveState=active\nResult=success\nMainPID=1\nNRestarts=0\nInvocationID=aa\n' ;;
 is-active) [ ! -e "$FAKE/$unit.dead" ] ;;
+is-failed) [ -e "$FAKE/$unit.failed" ] ;;
 *) echo "$1 $unit" >>"$FAKE/done" ;;
 esac
 `,
@@ -317,8 +318,10 @@ func TestWatchdogTellsWhatTheRunnerSays(t *testing.T) {
 	if lead := d.lead(); !lead.Healthy || lead.Reason != "usage limit until 2026-11-20T13:23:32Z" {
 		t.Errorf("%+v", lead)
 	}
+	d.expect("used up again", problem("limit-1795184612", 2))
 	d.expect("harness", problem("harness", 3), "<4>fleet demo: agent lead: its harness is missing")
 	d.expect("harness again", problem("harness", 4), "<3>fleet demo: ALERT: agent lead: its harness is missing (2 times in a row)")
+	d.expect("another limit", problem("limit-1795188212", 5), "<3>fleet demo: ALERT: agent lead waits: usage limit until 2026-11-20T15:23:32Z", "RECOVERED")
 }
 
 // EGR-E31: whatever an agent plants where the watchdog looks, it is not followed, opened, waited for or shown.

@@ -2,8 +2,6 @@ package settings
 
 import (
 	"encoding/json"
-	"net"
-	"strconv"
 
 	"fleet/generate/artifact"
 	"fleet/generate/model"
@@ -18,10 +16,10 @@ type server struct {
 	URL  string `json:"url"`
 }
 
-func servers(a *model.Agent, calls []model.Callable) artifact.File {
+func mcpFile(a *model.Agent) artifact.File {
 	out := map[string]server{}
-	for _, c := range calls {
-		out[c.Name] = server{"http", "http://" + net.JoinHostPort(a.GateAddr().String(), strconv.Itoa(c.Port)) + "/mcp"}
+	for _, c := range a.Calls {
+		out[c.Name] = server{"http", address(a, c)}
 	}
 	b, _ := json.MarshalIndent(map[string]any{"mcpServers": out}, "", "  ") // texts alone: cannot fail
 	return artifact.Text(artifact.Path(a.File(MCPName)), string(b)+"\n")

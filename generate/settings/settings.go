@@ -4,15 +4,13 @@
 package settings
 
 import (
-	"fmt"
-
 	"fleet/generate/artifact"
 	"fleet/generate/model"
 	"fleet/schemas/report"
 )
 
-// Render returns for each enabled agent K agents/K/instructions.md, agents/K/gitconfig, and agents/K/settings.json where
-// its harness has managed settings. A value that cannot be written is an error, a *report.Err with its path in the spec.
+// Render returns for each enabled agent K agents/K/instructions.md, agents/K/gitconfig, and agents/K/settings/NAME for
+// each file of its harness's managed settings. A value that cannot be written is an error, a *report.Err with its path in the spec.
 func Render(m *model.Fleet, t *artifact.Tree) error {
 	var faults report.Report
 	for i := range m.Agents {
@@ -26,15 +24,13 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 			faults.Errorf("agents."+a.Key+".git", "%s", err)
 		}
 		files = append(files, artifact.Text(artifact.Path(a.File("gitconfig")), config))
-		if a.Harness.Settings == "claude-code" {
-			text, err := claudeCode(a, m.Retention.Transcripts)
-			if err != nil {
-				return fmt.Errorf("agents.%s: managed settings: %w", a.Key, err)
-			}
-			files = append(files, artifact.Text(artifact.Path(a.File("settings.json")), text))
+		own, err := managed(a, m.Retention.Transcripts)
+		if err != nil {
+			faults.Errorf("harnesses."+a.Harness.Name+".settings", "%s", err)
 		}
-		if calls := m.Callable(a.Key); len(calls) > 0 {
-			files = append(files, servers(a, calls))
+		files = append(files, own...)
+		if len(a.Calls) > 0 {
+			files = append(files, mcpFile(a))
 		}
 		if err := t.Add(files...); err != nil {
 			return err

@@ -2,14 +2,17 @@ package settings
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pelletier/go-toml/v2"
 	"mvdan.cc/sh/v3/syntax"
 
 	"fleet/generate/artifact"
@@ -18,18 +21,43 @@ import (
 	"fleet/schemas/fleet"
 )
 
+var update = flag.Bool("update", false, "write the files of testdata anew")
+
 func claudeAgent() model.Agent {
 	return model.Agent{
 		Key: "lead", User: "demo-lead", Enabled: true, Instructions: "# Atlas\n",
-		Harness:     model.Harness{Name: "claude-code", Settings: "claude-code", Env: map[string]string{"DISABLE_AUTOUPDATER": "1"}},
+		Harness: model.Harness{
+			Name: "claude-code", Mode: "bypassPermissions", Env: map[string]string{"DISABLE_AUTOUPDATER": "1"},
+			Settings: map[string]any{
+				"settings.json": content(), "settings.toml": content(), "plugin.js": "// {{turn}} is a text here\n",
+				"RULES.md": model.InstructionsVariable,
+			},
+			Server: map[string]any{"url": "{{url}}", "name": "{{name}}", "on": true},
+		},
 		Permissions: fleet.Permissions{Mode: "bypassPermissions", Deny: []string{`Bash(rm "x" <y>)`}},
 		Git:         fleet.Git{Name: "Atlas", Email: "atlas@example.org"},
 	}
 }
 
+// content holds every kind of value, and what is left out.
+func content() map[string]any {
+	return map[string]any{
+		"mode": "{{permissions.mode}}", "days": "{{transcriptDays}}", "text": "not {{turn}} alone", "number": 5.0, "part": 0.5, "off": false,
+		"model": "{{model}}", "lists": map[string]any{"allow": "{{permissions.allow}}", "ask": []any{"{{effort}}"}},
+		"rules": map[string]any{"*": "allow", "{{permissions.deny}}": "deny", "{{permissions.ask}}": "ask"},
+		"env":   "{{env}}", "servers": "{{servers}}", "empty": map[string]any{}, "none": []any{},
+		"hooks": map[string]any{
+			"Stop": []any{map[string]any{"command": "{{turn}}", "timeout": 10.0}}, "StopFailure": "{{turnFailed}}", "Start": "{{beat}}",
+		},
+	}
+}
+
 func render(t testing.TB, a model.Agent) map[string]string {
 	t.Helper()
-	m := &model.Fleet{Project: "demo", Agents: []model.Agent{a}, Retention: model.Retention{Transcripts: 36 * time.Hour}}
+	a.Calls = []model.Callable{{Name: "deploy", Port: 3200}}
+	m := &model.Fleet{
+		Project: "demo", Agents: []model.Agent{a}, Retention: model.Retention{Transcripts: 36 * time.Hour},
+	}
 	files, err := artifacttest.Files(Render, m, artifact.NewTree())
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +71,13 @@ func render(t testing.TB, a model.Agent) map[string]string {
 
 func TestRenderFiles(t *testing.T) {
 	for name, got := range render(t, claudeAgent()) {
-		want, err := os.ReadFile(filepath.Join("testdata", name))
+		file := filepath.Join("testdata", filepath.Base(name))
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +89,11 @@ func TestRenderFiles(t *testing.T) {
 
 func TestNoSettingsWithoutAForm(t *testing.T) {
 	a := claudeAgent()
-	a.Harness.Settings = "none"
-	if text, there := render(t, a)["settings.json"]; there {
-		t.Errorf("got %s", text)
+	a.Harness.Settings = nil
+	for name := range render(t, a) {
+		if strings.HasPrefix(name, "settings/") {
+			t.Errorf("got %s", name)
+		}
 	}
 	a.Enabled = false
 	if got := render(t, a); len(got) != 0 {
@@ -67,20 +103,68 @@ func TestNoSettingsWithoutAForm(t *testing.T) {
 
 // The hooks are commands for sh.
 func TestHooksParse(t *testing.T) {
-	var s claudeSettings
-	if err := json.Unmarshal([]byte(render(t, claudeAgent())["settings.json"]), &s); err != nil {
-		t.Fatal(err)
-	}
-	if len(s.Hooks) == 0 {
-		t.Fatal("no hooks")
-	}
-	for event, hooks := range s.Hooks {
-		for _, c := range hooks[0].Hooks {
-			if _, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(c.Command), event); err != nil {
-				t.Error(err)
-			}
+	for _, command := range []string{beat, turn, turnFailed} {
+		if _, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(command), ""); err != nil {
+			t.Error(err)
 		}
 	}
+}
+
+// Both languages say the same.
+func TestLanguages(t *testing.T) {
+	files := render(t, claudeAgent())
+	inJSON, inTOML := read(t, files, "settings")
+	var want map[string]any
+	again, err := json.Marshal(inTOML)
+	if err == nil {
+		err = json.Unmarshal(again, &want)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, inJSON); d != "" {
+		t.Errorf("TOML (-), JSON (+):\n%s", d)
+	}
+	if _, whole := inTOML["number"].(int64); !whole {
+		t.Errorf("5 is written as a %T", inTOML["number"])
+	}
+}
+
+// read returns what the languages' readers find in the files of settings of this name.
+func read(t testing.TB, files map[string]string, name string) (inJSON, inTOML map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(files["settings/"+name+".json"]), &inJSON); err != nil {
+		t.Fatal(err)
+	}
+	if err := toml.Unmarshal([]byte(files["settings/"+name+".toml"]), &inTOML); err != nil {
+		t.Fatalf("%v\n%s", err, files["settings/"+name+".toml"])
+	}
+	return inJSON, inTOML
+}
+
+// FuzzManaged: whatever a spec puts into settings, the languages' readers get it back.
+func FuzzManaged(f *testing.F) {
+	f.Add("Stop", "it's \"q\" \\ \n'''\n[x]", "deny \x7f")
+	f.Add("", "\x00\u2028", "a.b")
+	f.Fuzz(func(t *testing.T, key, value, rule string) {
+		if all := key + value + rule; !utf8.ValidString(all) || strings.Contains(all, "{{") {
+			return // a spec's texts are UTF-8
+		}
+		a := claudeAgent()
+		a.Permissions.Deny = []string{rule}
+		content := map[string]any{
+			"k": map[string]any{key: value}, "r": map[string]any{"{{permissions.deny}}": "deny"}, "l": "{{permissions.deny}}",
+		}
+		a.Harness.Settings = map[string]any{"s.json": content, "s.toml": content}
+		want := map[string]any{"k": map[string]any{key: value}, "r": map[string]any{rule: "deny"}, "l": []any{rule}}
+		inJSON, inTOML := read(t, render(t, a), "s")
+		if d := cmp.Diff(want, inJSON); d != "" {
+			t.Error(d)
+		}
+		if d := cmp.Diff(want, inTOML); d != "" {
+			t.Error(d)
+		}
+	})
 }
 
 // The turn of the runner's own harness counts, that of one that the agent starts does not.

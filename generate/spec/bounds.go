@@ -23,8 +23,10 @@ var (
 	hookSpan      = span{5 * time.Second, 300 * time.Second, "a session waits for its hooks"}
 	callSpan      = span{time.Second, time.Hour, "the agent waits for it"}
 	everySpan     = span{time.Minute, 365 * day, "systemd's timers are exact to a minute"}
+	chatSpan      = span{time.Hour, 10 * 365 * day, "the chat keeps messages between an hour and ten years"}
 	jitterSpan    = span{0, 7 * day, "a delay of more than a week is another schedule"}
 	watchdogSpan  = span{5 * time.Second, time.Hour, "a dead agent should not lie for more than an hour"}
+	stillSpan     = span{10 * time.Second, time.Hour, "it is looked every five seconds, and a session is not to wait for longer"}
 	stalledSpan   = span{10 * time.Second, day, "it is the longest that a healthy session may be silent"}
 	keepSpan      = span{time.Hour, 3650 * day, "what is removed sooner cannot be read by anybody"}
 	healthSpan    = span{time.Second, 10 * time.Minute, "the switch waits for it"}

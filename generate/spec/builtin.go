@@ -5,8 +5,10 @@ import (
 	"slices"
 )
 
-// builtin is the data of the library that needs no import.
+// builtin is what each spec is read by: the schema, and the data of the library that needs no import. It is for one reading
+// alone: the compiled schema is not small, and what follows a reading wants its room.
 type builtin struct {
+	schema      *schemas
 	harnesses   map[string]any
 	credentials map[string]any // keys of secrets by the names of known credentials
 }
@@ -20,7 +22,7 @@ func loadBuiltin() (*builtin, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &builtin{harnesses, credentials}, nil
+	return &builtin{parseSchema(), harnesses, credentials}, nil
 }
 
 // names returns the names of the known credentials, sorted.

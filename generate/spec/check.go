@@ -15,12 +15,13 @@ import (
 // checker holds a complete fleet against the rules that a schema cannot say.
 type checker struct {
 	*faults
-	fleet   *fleet.Fleet
-	builtin *builtin
+	fleet    *fleet.Fleet
+	builtin  *builtin
+	channels []string // of the team's chat, sorted
 }
 
 func checkFleet(found *faults, f *fleet.Fleet, builtin *builtin) {
-	c := checker{found, f, builtin}
+	c := checker{found, f, builtin, model.ChannelKeys(f)}
 	c.names()
 	c.watchdog()
 	c.activation()
@@ -40,7 +41,9 @@ func checkFleet(found *faults, f *fleet.Fleet, builtin *builtin) {
 	}
 	c.egress()
 	c.secrets()
+	c.providers()
 	c.sidecars()
+	c.coordination()
 	c.sharedMounts()
 	c.sharedPorts()
 }
@@ -114,7 +117,8 @@ func (c *checker) derivedNames() {
 				model.GateUser(c.fleet.Project, key)), "shorten it, or the project's name")
 		}
 		for _, unit := range []model.UnitName{
-			m.AgentUnit(key), m.NetUnit(key), m.GateService(key), m.CAUnit(key), m.AttachUnit(key), m.SignService(key),
+			m.AgentUnit(key), m.NetUnit(key), m.GateService(key), m.GateSocket(key), m.CAUnit(key), m.AttachUnit(key),
+			m.SignService(key), m.SignSocket(key),
 		} {
 			claim(p, "unit", string(unit))
 		}
@@ -123,13 +127,29 @@ func (c *checker) derivedNames() {
 		}
 	}
 	for _, key := range model.SidecarKeys(c.fleet) {
-		p := place{"sidecars", strings.Split(key, "-")[1]}
+		p := place{"coordination"}
+		if _, taken := c.fleet.Agents[key]; taken {
+			continue // told as the agent's fault
+		}
+		if key != model.ChatKey {
+			p = place{"sidecars", strings.Split(key, "-")[1]}
+		}
 		claim(p, "user", c.fleet.Project+"-"+key)
 		claim(p, "user", model.GateUser(c.fleet.Project, key))
 		if user := model.GateUser(c.fleet.Project, key); len(user) > userLimit {
 			c.error(p, fmt.Sprintf("%s would be %d characters, and a user's name has at most %d", user, len(user), userLimit),
 				"shorten the sidecar's name, the agent's key or the project's name, or let agents share it")
 		}
+		for _, unit := range []model.UnitName{m.AgentUnit(key), m.NetUnit(key), m.GateService(key), m.GateSocket(key), m.CAUnit(key)} {
+			claim(p, "unit", string(unit))
+		}
+	}
+	for _, s := range model.CallSockets(c.fleet) {
+		p := place{"agents", s.Agent}
+		if s.Sidecar != model.ChatKey {
+			p = p.in("sidecars", s.Sidecar)
+		}
+		claim(p, "unit", string(m.SidecarSocket(s.Sidecar, s.Agent)))
 	}
 }
 

@@ -20,6 +20,7 @@ func (c *checker) agent(p place, a fleet.Agent) {
 	c.instructions(p.in("instructions"), a.Instructions)
 	c.env(p.in("env"), a.Env)
 	c.limits(p.in("limits"), a.Limits)
+	c.costs(p.in("limits", "costPerDay"), a)
 	c.mounts(p.in("mounts"), a.Mounts)
 	c.hooks(p.in("hooks"), a.Hooks)
 	c.sudo(p.in("sudo"), a)
@@ -27,7 +28,9 @@ func (c *checker) agent(p place, a fleet.Agent) {
 	c.systemd(p.in("systemd"), a.Systemd)
 	for _, name := range slices.Sorted(maps.Keys(a.Schedules)) {
 		c.schedule(p.in("schedules", name), a.Schedules[name])
+		c.notify(p.in("schedules", name, "notify"), p[len(p)-1], a, a.Schedules[name].Notify)
 	}
+	c.notify(p.in("notify"), p[len(p)-1], a, a.Notify)
 }
 
 // harnessOf checks what an agent asks of its harness.
@@ -44,8 +47,28 @@ func (c *checker) harnessOf(p place, a fleet.Agent) {
 	}
 	c.commandLine(p, a, h)
 	c.accepted(p, a, h)
-	if h.Settings == "none" && !samePermissions(a.Permissions) {
-		c.warn(p.in("permissions"), fmt.Sprintf("harness %s has no managed settings: they have no effect", a.Harness), "")
+	c.permissions(p.in("permissions"), a, h)
+}
+
+// permissions holds what an agent asks for against what the harness has a place for.
+func (c *checker) permissions(p place, a fleet.Agent, h fleet.Harness) {
+	argv := slices.Concat(h.Interactive, h.Headless, h.Resume, h.ResumeTalk)
+	uses := func(variable string) bool { return stands(h.Settings, variable) || slices.Contains(argv, variable) }
+	_, known := h.Modes[a.Permissions.Mode]
+	switch {
+	case len(h.Modes) > 0 && !known:
+		c.error(p.in("mode"), fmt.Sprintf("%s is not a permission mode of harness %s", show(a.Permissions.Mode), a.Harness),
+			"it takes "+strings.Join(slices.Sorted(maps.Keys(h.Modes)), ", "))
+	case len(h.Modes) == 0 && a.Permissions.Mode != "bypassPermissions" && !uses(permissionsMode):
+		c.warn(p.in("mode"), fmt.Sprintf("harness %s has no place for it: it has no effect", a.Harness), "")
+	}
+	for _, list := range []struct {
+		key   string
+		rules []string
+	}{{"allow", a.Permissions.Allow}, {"ask", a.Permissions.Ask}, {"deny", a.Permissions.Deny}} {
+		if len(list.rules) > 0 && !uses("{{permissions."+list.key+"}}") {
+			c.warn(p.in(list.key), fmt.Sprintf("harness %s has no place for them: they have no effect", a.Harness), "")
+		}
 	}
 }
 
@@ -60,7 +83,7 @@ func (c *checker) commandLine(p place, a fleet.Agent, h fleet.Harness) {
 		c.error(p.in("schedules"), fmt.Sprintf("jobs are headless, and harness %s has no headless command line",
 			a.Harness), "")
 	}
-	all := strings.Join(slices.Concat(h.Interactive, h.Headless, h.Resume), " ")
+	all := strings.Join(slices.Concat(h.Interactive, h.Headless, h.Resume, h.ResumeTalk), " ")
 	if a.Model == "" && strings.Contains(all, "{{model}}") {
 		c.error(p.in("model"), fmt.Sprintf("harness %s needs a model", a.Harness), "")
 	}
@@ -75,7 +98,7 @@ func (c *checker) accepted(p place, a fleet.Agent, h fleet.Harness) {
 		re := "^" + strings.ReplaceAll(regexp.QuoteMeta(glob), `\*`, ".*") + "$"
 		return regexp.MustCompile(re).MatchString(a.Model)
 	}
-	if a.Model != "" && len(h.Models) > 0 && !slices.ContainsFunc(h.Models, matches) {
+	if a.Model != "" && len(h.Models) > 0 && a.Provider == "" && !slices.ContainsFunc(h.Models, matches) {
 		c.error(p.in("model"), fmt.Sprintf("%s is not a model of harness %s", show(a.Model), a.Harness),
 			"it takes "+strings.Join(h.Models, ", "))
 	}
@@ -88,10 +111,6 @@ func (c *checker) accepted(p place, a fleet.Agent, h fleet.Harness) {
 		c.error(p.in("effort"), fmt.Sprintf("%s is not an effort of harness %s", show(a.Effort), a.Harness),
 			"it takes "+strings.Join(h.Efforts, ", "))
 	}
-}
-
-func samePermissions(p fleet.Permissions) bool {
-	return p.Mode == "bypassPermissions" && len(p.Allow)+len(p.Ask)+len(p.Deny) == 0
 }
 
 func (c *checker) iteration(p place, i fleet.Iteration) {
@@ -126,7 +145,7 @@ var (
 	variable      = regexp.MustCompile(`\{\{[a-zA-Z][a-zA-Z0-9_.-]*\}\}`)
 	wideVariable  = regexp.MustCompile(`\{\{\s*(project|agent\.key|agent\.name|agent\.role)\s*\}\}`)
 	promptNames   = []string{"{{project}}", "{{agent.key}}", "{{agent.name}}", "{{agent.role}}"}
-	variablesHint = "variables: " + strings.Join(promptNames, ", ")
+	variablesHint = "variables: " + strings.Join(promptNames, ", ") + ", {{channels.NAME}}"
 )
 
 // prompt checks length and variables.
@@ -134,6 +153,13 @@ func (c *checker) prompt(p place, text string) {
 	c.length(p, text, promptLimit)
 	unknown := map[string]bool{}
 	for _, v := range variable.FindAllString(text, -1) {
+		if name, ok := strings.CutPrefix(v, "{{channels."); ok {
+			if !unknown[v] {
+				unknown[v] = true
+				c.listed(p, strings.TrimSuffix(name, "}}"), "channel", c.channels)
+			}
+			continue
+		}
 		if !slices.Contains(promptNames, v) && !unknown[v] {
 			unknown[v] = true
 			c.error(p, v+" is not a variable", variablesHint+`; with spaces, as in "{{ x }}", it is plain text`)
@@ -165,44 +191,6 @@ func (c *checker) hooks(p place, hooks map[string]fleet.Hook) {
 	}
 }
 
-func (c *checker) schedule(p place, s fleet.Schedule) {
-	switch faulty := c.failedBelow(p); {
-	case s.Every == "" && s.Calendar == "" && !faulty:
-		c.error(p, "must have every or calendar, has neither", `write every: "6h" or calendar: "Mon..Fri 03:00"`)
-	case s.Every != "" && s.Calendar != "":
-		c.error(p, "must have every or calendar, has both", "take one out; null removes one that defaults give")
-	case s.Prompt == "" && !faulty:
-		c.error(p.in("prompt"), "is missing", "it says what the job does")
-	}
-	c.duration(p.in("every"), s.Every, everySpan)
-	c.duration(p.in("session"), s.Session, sessionSpan)
-	c.duration(p.in("jitter"), s.Jitter, jitterSpan)
-	c.prompt(p.in("prompt"), s.Prompt)
-	c.zone(p.in("timezone"), s.Timezone)
-	if s.Timezone != "" && s.Calendar == "" {
-		c.error(p.in("timezone"), "goes with calendar only", "a job with every runs by the time that has passed")
-	}
-	c.calendar(p.in("calendar"), s)
-}
-
-func (c *checker) calendar(p place, s fleet.Schedule) {
-	if s.Calendar == "" {
-		return
-	}
-	zone, err := calendar.Check(s.Calendar)
-	switch {
-	case err != nil && strings.Contains(err.Error(), "cron"):
-		c.error(p, show(s.Calendar)+" is not a calendar event: "+err.Error(),
-			`"0 3 * * 1-5" of cron is "Mon..Fri 03:00" here`)
-	case err != nil:
-		c.error(p, show(s.Calendar)+" is not a calendar event: "+err.Error(),
-			`write "daily", "Mon..Fri 03:00" or "*-*-01 04:30"; see systemd.time(7)`)
-	case zone != "" && s.Timezone != "" && zone != s.Timezone:
-		c.error(p.in("timezone")[:len(p)], fmt.Sprintf("ends in the time zone %s, timezone says %s", zone, s.Timezone),
-			"keep one of them")
-	}
-}
-
 func (c *checker) limits(p place, l fleet.Limits) {
 	memory := c.size(p.in("memory"), l.Memory, leastMemory)
 	if high := c.size(p.in("memoryHigh"), l.MemoryHigh, leastMemory); high > memory {
@@ -212,4 +200,17 @@ func (c *checker) limits(p place, l fleet.Limits) {
 	c.size(p.in("shm"), l.Shm, leastFolder)
 	c.size(p.in("tmp"), l.Tmp, leastFolder)
 	c.size(p.in("disk"), l.Disk, leastFolder)
+}
+
+// costs tells where a limit of the cost counts nothing, or not all.
+func (c *checker) costs(p place, a fleet.Agent) {
+	h, known := c.fleet.Harnesses[a.Harness]
+	switch {
+	case a.Limits.CostPerDay == 0 || !known:
+	case h.Result == nil || len(h.Result.Cost) == 0:
+		c.warn(p, fmt.Sprintf("harness %s reports no costs: the limit has no effect", a.Harness), "")
+	case a.Mode == "interactive":
+		c.warn(p, fmt.Sprintf("harness %s reports costs of jobs and headless sessions only: interactive ones do not count",
+			a.Harness), `set mode: "headless" where all must count`)
+	}
 }

@@ -131,8 +131,9 @@ func (c *checker) heldByTool(p place, name string) {
 	for _, s := range c.fleet.Sidecars {
 		used = used || slices.Contains(s.Secrets, name)
 	}
+	used = used || slices.Contains(model.ChatSecrets(c.fleet), name)
 	if !used && !c.failedBelow(p) {
-		c.warn(p, "no sidecar uses it", "list it in secrets of a sidecar")
+		c.warn(p, "no sidecar uses it", "list it in secrets of a sidecar, or name it in coordination")
 	}
 	for _, key := range c.keys() {
 		if i := slices.Index(c.fleet.Agents[key].Secrets, name); i >= 0 {
@@ -152,7 +153,7 @@ func (c *checker) reachable(out *policy.Policy) {
 		return // said already
 	}
 	for _, s := range out.Secrets {
-		port := c.fleet.Secrets[s.Name].Ports[0]
+		port := s.Ports[0]
 		for i, host := range s.Hosts {
 			asked := strings.Replace(host, "*.", "any.", 1)
 			if !m.Decide(policy.Request{Kind: policy.KindConnect, Host: asked, Port: uint16(port)}).Allow {

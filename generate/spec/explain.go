@@ -36,7 +36,7 @@ func Explain(name string) (found []Key, near []string) {
 		wanted = append([]string{"agents", keyWord}, wanted[1:]...)
 	}
 	var ends []string
-	everyKey(nil, schema().root, func(steps []string, n *node, required bool) {
+	everyKey(nil, parseSchema().root, func(steps []string, n *node, required bool) {
 		ends = append(ends, strings.TrimSuffix(steps[len(steps)-1], listMark))
 		if endsIn(steps, wanted) {
 			found = append(found, describe(steps, n, required))
@@ -55,7 +55,7 @@ func Explain(name string) (found []Key, near []string) {
 // Keys returns the paths of all keys of a spec in order.
 func Keys() []string {
 	var out []string
-	everyKey(nil, schema().root, func(steps []string, _ *node, _ bool) { out = append(out, strings.Join(steps, ".")) })
+	everyKey(nil, parseSchema().root, func(steps []string, _ *node, _ bool) { out = append(out, strings.Join(steps, ".")) })
 	return out
 }
 

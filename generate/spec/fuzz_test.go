@@ -113,7 +113,7 @@ func resolves(t *testing.T, f *fleet.Fleet) {
 			lines = append(lines, mount.Source, mount.Target)
 		}
 		for _, s := range a.Schedules {
-			lines = append(lines, s.Name, s.Calendar)
+			lines = append(append(lines, s.Name), s.Calendar...)
 		}
 		for _, line := range append(lines, a.Sudo...) {
 			if strings.ContainsFunc(line, unicode.IsControl) {

@@ -27,7 +27,7 @@ func (t *translator) unknownKey(p place, at map[string]any, isNot, hint string) 
 
 // elsewhere finds a key one level further down or up, else lists the keys of this place.
 func (t *translator) elsewhere(p place, known []string) string {
-	key, n, nodes := p[len(p)-1], schema().root, []*node{}
+	key, n, nodes := p[len(p)-1], t.schema.root, []*node{}
 	for _, step := range p[:len(p)-1] {
 		nodes, n = append(nodes, n), n.below(step)
 	}

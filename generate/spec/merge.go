@@ -100,7 +100,7 @@ func complete(doc any, builtin *builtin) any {
 	root["agents"], root["harnesses"] = agents, merge(builtin.harnesses, own)
 	root["secrets"] = builtin.known(root["secrets"])
 	delete(root, "defaults")
-	return schema().root.fill(root)
+	return builtin.schema.root.fill(root)
 }
 
 // without returns doc less what is at the given places, so that the checks that follow see valid values only. For a

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -19,10 +18,7 @@ import (
 // schemaURL names the schema inside the validator; nothing is fetched.
 const schemaURL = "fleet.schema.json"
 
-// schema is the spec's schema, parsed once.
-var schema = sync.OnceValue(parseSchema)
-
-// schemas is the schema in the three forms that are needed: to validate, to walk beside a value, to look up by pointer.
+// schemas is the spec's schema in the three forms that are needed: to validate, to walk beside a value, to look up by pointer.
 type schemas struct {
 	valid *jsonschema.Schema
 	root  *node

@@ -63,8 +63,8 @@ func Load(ctx context.Context, o Options) (*Result, error) {
 // check is all that follows evaluation.
 func check(doc any, builtin *builtin, tree *sources) (*fleet.Fleet, *faults) {
 	found := new(faults)
-	doc = validate(found, normalized(doc, true))
-	doc = checkTexts(found, doc)
+	doc = validate(found, builtin.schema, normalized(doc, true))
+	doc = checkTexts(found, builtin.schema, doc)
 	full := complete(doc, builtin)
 	f, err := decode(full)
 	if err != nil { // the schema lets nothing pass that does not decode

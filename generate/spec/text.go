@@ -10,9 +10,9 @@ import (
 
 // checkTexts refuses every text that cannot be written safely into a unit, a ruleset or a script, or read by a
 // reviewer as it is, and every text that holds a credential. It returns doc without them.
-func checkTexts(found *faults, doc any) any {
+func checkTexts(found *faults, s *schemas, doc any) any {
 	t := texter{found: found}
-	t.walk(nil, doc, schema().root)
+	t.walk(nil, doc, s.root)
 	return without(doc, t.faulty)
 }
 

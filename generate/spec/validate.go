@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,13 +15,13 @@ import (
 
 // validate holds doc against the schema and returns it without the values that it refuses, so that the other checks can
 // go on.
-func validate(found *faults, doc any) any {
+func validate(found *faults, s *schemas, doc any) any {
 	plain := normalized(doc, false)
 	var invalid *jsonschema.ValidationError
-	if !errors.As(schema().valid.Validate(plain), &invalid) {
+	if !errors.As(s.valid.Validate(plain), &invalid) {
 		return doc
 	}
-	v := translator{found: found, doc: plain}
+	v := translator{found: found, schema: s, doc: plain}
 	v.walk(invalid)
 	return without(doc, v.faulty)
 }
@@ -28,6 +29,7 @@ func validate(found *faults, doc any) any {
 // translator turns the validator's errors into entries.
 type translator struct {
 	found  *faults
+	schema *schemas
 	doc    any
 	faulty []place
 }
@@ -57,7 +59,7 @@ func (t *translator) located(steps []string) place {
 func (t *translator) leaf(e *jsonschema.ValidationError) {
 	p := t.located(e.InstanceLocation)
 	value, _ := get(t.doc, p)
-	at := schema().at(e.SchemaURL)
+	at := t.schema.at(e.SchemaURL)
 	isNot, _ := at["errorMessage"].(string)
 	hint, _ := at["x-hint"].(string)
 	switch k := e.ErrorKind.(type) {
@@ -112,7 +114,7 @@ func example(at map[string]any) string {
 }
 
 func (t *translator) required(p place, missing []string) {
-	n := schema().root
+	n := t.schema.root
 	for _, step := range p {
 		n = n.below(step)
 	}
@@ -132,9 +134,9 @@ func (t *translator) required(p place, missing []string) {
 func bound(k jsonschema.ErrorKind, value any) string {
 	switch k := k.(type) {
 	case *kind.Minimum:
-		return fmt.Sprintf("must be at least %s, is %s", k.Want.RatString(), show(value))
+		return fmt.Sprintf("must be at least %s, is %s", decimal(k.Want), show(value))
 	case *kind.Maximum:
-		return fmt.Sprintf("must be at most %s, is %s", k.Want.RatString(), show(value))
+		return fmt.Sprintf("must be at most %s, is %s", decimal(k.Want), show(value))
 	case *kind.MaxLength:
 		return fmt.Sprintf("must have at most %d characters, has %d", k.Want, k.Got)
 	case *kind.MaxItems:
@@ -232,4 +234,12 @@ func showList(values []any) string {
 		out[i] = show(v)
 	}
 	return strings.Join(out, ", ")
+}
+
+// decimal writes a bound of the schema as a spec does.
+func decimal(bound *big.Rat) string {
+	if bound.IsInt() {
+		return bound.RatString()
+	}
+	return strings.TrimRight(bound.FloatString(6), "0")
 }

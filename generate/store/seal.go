@@ -22,7 +22,7 @@ type Sealed struct {
 func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 	m.Version = manifest.Version
 	m.Files = make([]manifest.File, 0, t.Len()+2)
-	for _, e := range t.Entries() {
+	for e := range t.Entries() {
 		m.Files = append(m.Files, listed(e))
 	}
 	for _, list := range []struct {
@@ -33,9 +33,11 @@ func Seal(t *artifact.Tree, m manifest.Manifest) (*Sealed, error) {
 			return nil, err
 		}
 		e, _ := t.Entry(list.path)
-		m.Files = append(m.Files, listed(e))
+		at, _ := slices.BinarySearchFunc(m.Files, string(e.Path), func(f manifest.File, path string) int {
+			return strings.Compare(f.Path, path)
+		})
+		m.Files = slices.Insert(m.Files, at, listed(e)) // in its place: whoever wants them sorted need not copy them
 	}
-	slices.SortFunc(m.Files, func(a, b manifest.File) int { return strings.Compare(a.Path, b.Path) })
 	m.ID = manifest.ComputeID(m.Files)
 	if r := m.Check(); r.Failed() {
 		return nil, fmt.Errorf("the generation would not be valid: %w", r.Err())

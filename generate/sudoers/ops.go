@@ -52,7 +52,7 @@ func Scripts(m *model.Fleet, a *model.Agent) ([]artifact.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("agents.%s: %w", a.Key, err)
 		}
-		out = append(out, artifact.Script(artifact.Path(a.File("ops/"+v.name)), head+string(body)))
+		out = append(out, artifact.Script(artifact.Path(a.File("ops/"+v.name)), head, string(body)))
 	}
 	return out, nil
 }

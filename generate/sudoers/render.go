@@ -30,7 +30,7 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 			return err
 		}
 		if m.Operators != "" {
-			f.Rights = append(f.Rights, operate(m, a, scripts))
+			f.Rights = append(f.Rights, operate(m, a, t, scripts))
 		}
 		if len(a.Sudo) > 0 {
 			r, err := own(m, a)
@@ -50,10 +50,11 @@ func alias(m *model.Fleet, a *model.Agent, suffix string) string {
 	return strings.ToUpper("FLEET_" + m.Project + "_" + strings.ReplaceAll(a.Key, "-", "_") + "__" + suffix)
 }
 
-func operate(m *model.Fleet, a *model.Agent, scripts []artifact.File) Right {
+func operate(m *model.Fleet, a *model.Agent, t *artifact.Tree, scripts []artifact.File) Right {
 	r := Right{Note: "agents." + a.Key, Group: m.Operators, Alias: alias(m, a, "operate")}
 	for _, s := range scripts {
-		r.Commands = append(r.Commands, Command{Path: s.StorePath()})
+		e, _ := t.Entry(s.Path)
+		r.Commands = append(r.Commands, Command{Path: e.StorePath()})
 	}
 	return r
 }

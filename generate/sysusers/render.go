@@ -68,6 +68,7 @@ func folders(m *model.Fleet) []Folder {
 		{Path: run, Mode: 0o755},
 		{Path: m.UnitsDir(), Mode: 0o755},
 		{Path: run + "/watchdog", Mode: 0o700},
+		{Path: m.WakeDirs(), Mode: 0o755},
 		{Path: run + "/egress", Mode: 0o755},
 		{Path: m.BypassDir(), Mode: 0o755},
 		{Path: run + "/egress/gate", Mode: 0o755},
@@ -104,6 +105,9 @@ func agentFolders(m *model.Fleet, a *model.Agent) []Folder {
 		own(m.AgentOwn(a.Key)),
 		Folder{m.BundleDir(a.Key), 0o755, a.GateUser, a.GateUser},
 		Folder{Path: m.GatePolicyDir(a.Key), Mode: 0o750, Group: a.GateUser})
+	if m.Chats(a) {
+		out = append(out, Folder{m.WakeDir(a.Key), 0o750, m.ChatUser(), a.User})
+	}
 	if a.Git.Signing {
 		out = append(out, Folder{Path: m.KeyDir(a.Key), Mode: 0o700})
 	}

@@ -71,7 +71,7 @@ func quotingUnit(t *testing.T, name string, i int, argv []string) (string, bool)
 		fold = 2
 	}
 	s.Exec("ExecStart", Command{Argv: append([]string{helper, "/run/out/" + name}, argv...), Fold: fold})
-	return u.String(), !r.Failed()
+	return string(u.Text()), !r.Failed()
 }
 
 func (h *host) compare(t *testing.T, name string, argv []string) {

@@ -3,8 +3,6 @@ package unit
 import (
 	"fmt"
 	"strings"
-
-	"github.com/coreos/go-systemd/v22/unit"
 )
 
 // Command is a command line.
@@ -15,9 +13,9 @@ type Command struct {
 }
 
 // Exec writes a command line.
-func (s Section) Exec(key string, c Command) *unit.UnitEntry {
+func (s Section) Exec(key string, c Command) {
 	v, err := c.text()
-	return s.put(key, v, err)
+	s.put(key, v, err)
 }
 
 func (c Command) text() (string, error) {
@@ -31,24 +29,26 @@ func (c Command) text() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	v = c.Prefix + v
+	var b strings.Builder
+	b.WriteString(c.Prefix + v)
 	for i, a := range c.Argv[1:] {
 		word, err := argument(a)
 		if err != nil {
 			return "", err
 		}
-		sep := " "
 		if c.Fold > 0 && i+1 >= c.Fold {
-			sep = " \\\n    " // systemd joins the lines with a space
+			b.WriteString(" \\\n    ") // systemd joins the lines with a space
+		} else {
+			b.WriteByte(' ')
 		}
-		v += sep + word
+		b.WriteString(word)
 	}
-	return v, nil
+	return b.String(), nil
 }
 
 // recorder is the command that notes which definition of a unit runs.
 type recorder struct {
-	entry   *unit.UnitEntry
+	entry   *entry
 	program string
 	args    []string
 }
@@ -75,6 +75,7 @@ func (r *recorder) text(digest string) (string, error) {
 func (s Section) Record(program string, args ...string) {
 	r := &recorder{program: program, args: args}
 	v, err := r.text("")
-	r.entry = s.put("ExecStartPre", v, err)
-	s.unit.record = r
+	if r.entry = s.put("ExecStartPre", v, err); r.entry != nil {
+		s.unit.record = r
+	}
 }

@@ -252,7 +252,7 @@ func apart(t *testing.T, h *host) {
 func records(t *testing.T, h *host, m *model.Fleet) {
 	for _, name := range []model.UnitName{m.AgentUnit("lead"), m.AgentUnit("admin"), m.Firewall()} {
 		invocation := h.run("systemctl", "show", "-P", "InvocationID", string(name))
-		want := Digest([]byte(h.read("/etc/systemd/system/"+string(name)))) + " " + invocation + "\n"
+		want := artifact.UnitDigest([]byte(h.read("/etc/systemd/system/"+string(name)))) + " " + invocation + "\n"
 		if got := h.run("cat", m.UnitsDir()+"/"+string(name)) + "\n"; got != want || len(want) != 66 {
 			t.Errorf("%s: recorded %q, want %q", name, got, want)
 		}

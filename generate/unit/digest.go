@@ -1,11 +1,8 @@
 package unit
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -16,13 +13,17 @@ const digestSize = 32
 // line that holds the digest itself do not count, so that a new title or a reload does not make what runs look old.
 func (u *Unit) digest() string {
 	h := sha256.New()
+	var line []byte
 	for _, s := range u.sections {
 		for _, e := range s.entries {
-			if e.Name == "Description" || e.Name == "Documentation" || strings.HasPrefix(e.Name, "X-Fleet-") ||
+			if e.key == "Description" || e.key == "Documentation" || strings.HasPrefix(e.key, "X-Fleet-") ||
 				u.record != nil && e == u.record.entry {
 				continue
 			}
-			fmt.Fprintf(h, "%s\x00%s\x00%s\n", s.name, e.Name, e.Value)
+			line = append(append(line[:0], s.name...), 0)
+			line = append(append(line, e.key...), 0)
+			line = append(append(line, e.value...), '\n')
+			h.Write(line)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:digestSize]
@@ -30,27 +31,10 @@ func (u *Unit) digest() string {
 
 // seal puts the digest into the recorder's command.
 func (u *Unit) seal() {
-	if u.record == nil || u.record.entry == nil {
+	if u.record == nil {
 		return
 	}
 	v, err := u.record.text(u.digest())
 	u.fault(u.From, err)
-	u.record.entry.Value = v
-}
-
-// recordRe is matched against a line that begins with recordBegin; searching the whole text for it costs ten times more.
-var recordRe = regexp.MustCompile(`^[0-9a-f]{32}-record \S+ ([0-9a-f]{32})(?:\s|$)`)
-
-const recordBegin = "ExecStartPre=+/var/lib/fleet/store/"
-
-// Digest returns the digest that the text of a unit file makes a running instance record, "" where it records none.
-func Digest(text []byte) string {
-	for line := range bytes.Lines(text) {
-		if rest, ok := bytes.CutPrefix(line, []byte(recordBegin)); ok {
-			if m := recordRe.FindSubmatch(rest); m != nil {
-				return string(m[1])
-			}
-		}
-	}
-	return ""
+	u.record.entry.value = v
 }

@@ -44,7 +44,7 @@ func (s Section) extra(key, value string, unsafe bool) {
 func oneshot(u *Unit) bool {
 	for _, s := range u.sections {
 		for _, e := range s.entries {
-			if e.Name == "Type" && e.Value == "oneshot" {
+			if e.key == "Type" && e.value == "oneshot" {
 				return true
 			}
 		}

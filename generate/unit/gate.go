@@ -58,7 +58,7 @@ func (b *builder) ways(s Section, a *model.Agent) {
 		s.Env(name, a.ProxyURL())
 	}
 	direct := "localhost,127.0.0.1,::1"
-	if a.Isolation == model.User && len(b.m.Callable(a.Key)) > 0 {
+	if a.Isolation == model.User && len(a.Calls) > 0 {
 		direct += "," + a.GateAddr().String() // where its sidecars are
 	}
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {

@@ -6,9 +6,6 @@ import (
 	"fleet/generate/model"
 )
 
-// jobSlack is what a job may take beside waiting and its session: workspace and hooks.
-const jobSlack = 10 * time.Minute
-
 // job makes the timer of a schedule and the service that it starts, in the agent's own containment. A stopped agent's
 // jobs do not run.
 func (b *builder) job(a *model.Agent, j *model.Schedule) {
@@ -29,7 +26,7 @@ func (b *builder) job(a *model.Agent, j *model.Schedule) {
 	box := box{sudo: len(a.Sudo) > 0, runs: []string{run}}
 	s.Words("Type", "oneshot") // so that the timer never starts a second one beside it
 	s.Words("Restart", "no")
-	s.Span("TimeoutStartSec", a.JobPatience()+j.Session+jobSlack) // the session's own limit is the script's
+	s.Span("TimeoutStartSec", a.JobLimit(j)) // the session's own limit is the script's
 	s.Span("TimeoutStopSec", stopLimit)
 	s.Words("KillMode", "mixed") // the runner ends what it started; systemd would also signal the hook of its end
 	journal(s, u.Name)
@@ -38,6 +35,7 @@ func (b *builder) job(a *model.Agent, j *model.Schedule) {
 	b.exposed(s, a)
 	b.recordAgent(s, a)
 	b.run(s, a, box, run)
+	s.Exec("ExecStopPost", launch(a, box.sudo, run, "end")) // records a run that was killed, or whose host went down
 	b.extras(u, a, "Service")
 }
 
@@ -50,12 +48,16 @@ func (b *builder) timer(a *model.Agent, j *model.Schedule, from string) {
 	s.Units("PartOf", b.m.Target())
 
 	s = u.Section("Timer")
-	if j.Calendar != "" {
-		s.At(from+".calendar").Text("OnCalendar", j.Calendar)
-	} else {
-		every := s.At(from + ".every")
-		every.Span("OnActiveSec", j.Every)
-		every.Span("OnUnitActiveSec", j.Every)
+	when := s.At(from + "." + j.Key)
+	for _, event := range j.Calendar {
+		when.Text("OnCalendar", event)
+	}
+	if len(j.Calendar) == 0 {
+		when.Span("OnActiveSec", j.Every)
+		when.Span("OnUnitActiveSec", j.Every)
+	}
+	if j.CatchUp {
+		s.At(from+".catchUp").Bool("Persistent", true)
 	}
 	if j.Jitter > 0 {
 		s.At(from+".jitter").Span("RandomizedDelaySec", j.Jitter)

@@ -3,7 +3,7 @@ package unit
 import (
 	"fmt"
 	"path"
-	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,11 +16,20 @@ const lineLimit = 2047
 // wordLimit is the longest single argument or variable that Linux takes in execve(2): MAX_ARG_STRLEN, 32 pages.
 const wordLimit = 32*4096 - 1
 
-var (
-	wordRe = regexp.MustCompile(`^[A-Za-z0-9@_~.:/+,=-]+%?$`)
-	unitRe = regexp.MustCompile(`^[A-Za-z0-9:_.@-]+\.(service|socket|timer|target|slice)$`)
-	envRe  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
+// isWord reports whether s is a word of systemd's own vocabulary, such as "@aio" or "200%".
+func isWord(s string) bool { return onlyOf(strings.TrimSuffix(s, "%"), "@_~.:/+,=-") }
+
+// unitKinds are the kinds of units that are written.
+var unitKinds = []string{".service", ".socket", ".timer", ".target", ".slice"}
+
+// isUnit reports whether s is the name of a unit.
+func isUnit(s string) bool {
+	kind := path.Ext(s)
+	return slices.Contains(unitKinds, kind) && onlyOf(strings.TrimSuffix(s, kind), ":_.@-")
+}
+
+// isVariable reports whether s is the name of an environment variable.
+func isVariable(s string) bool { return onlyOf(s, "_") && (s[0] < '0' || s[0] > '9') }
 
 // isKey reports whether s is a directive's name: words of letters and digits with dashes between them, the first letter
 // a capital one.
@@ -107,7 +116,7 @@ func program(s string) (string, error) {
 
 // variable is an assignment for Environment=, in which a dollar sign has no meaning.
 func variable(name, value string) (string, error) {
-	if !envRe.MatchString(name) {
+	if !isVariable(name) {
 		return "", fmt.Errorf("variable name %q must be letters, digits and underscores and begin with no digit", name)
 	}
 	return quoted(name + "=" + value)

@@ -139,7 +139,7 @@ func TestUnitsFollowContent(t *testing.T) {
 		if want := f.Path == "units/fleet-demo-worker.service"; changed != want {
 			t.Errorf("%s: changed %v, want %v", f.Path, changed, want)
 		}
-		if changed && Digest(f.Data) == Digest(before[i].Data) {
+		if changed && artifact.UnitDigest(f.Data) == artifact.UnitDigest(before[i].Data) {
 			t.Errorf("%s: its digest is the same", f.Path)
 		}
 	}
@@ -152,7 +152,7 @@ func TestDigest(t *testing.T) {
 		change(&m.Agents[1])
 		for _, f := range mustRender(t, m) {
 			if f.Path == "units/fleet-demo-lead.service" {
-				return Digest(f.Data)
+				return artifact.UnitDigest(f.Data)
 			}
 		}
 		return ""
@@ -167,7 +167,7 @@ func TestDigest(t *testing.T) {
 	if got := digests(func(a *model.Agent) { a.Limits.Tasks++ }); got == base {
 		t.Errorf("a new limit does not change it")
 	}
-	if got := Digest([]byte("[Service]\nExecStart=/bin/true\n")); got != "" {
+	if got := artifact.UnitDigest([]byte("[Service]\nExecStart=/bin/true\n")); got != "" {
 		t.Errorf("a unit that records nothing has %q", got)
 	}
 }

@@ -40,7 +40,7 @@ func Render(m *model.Fleet, t *artifact.Tree) error {
 func (b *builder) flush() {
 	for _, u := range b.units {
 		u.seal()
-		b.add(artifact.Text(artifact.Path("units/"+string(u.Name)), u.String()))
+		b.add(artifact.File{Path: artifact.Path("units/" + string(u.Name)), Mode: artifact.ModeText, Data: u.Text()})
 	}
 	b.units = b.units[:0]
 }

@@ -23,8 +23,8 @@ func withValues(a, b string) *model.Fleet {
 		agent.Mounts = []fleet.Mount{{Source: "/srv/" + a, Target: "/mnt/" + b}}
 		agent.Systemd.Service = map[string][]string{"LogNamespace": {a}, "Nice": {b}}
 		for j := range agent.Schedules {
-			if agent.Schedules[j].Calendar != "" {
-				agent.Schedules[j].Calendar = a
+			if len(agent.Schedules[j].Calendar) > 0 {
+				agent.Schedules[j].Calendar = []string{a, b}
 			}
 		}
 	}

@@ -37,14 +37,18 @@ func sample() *model.Fleet {
 				Key: "lead", User: "demo-lead", UID: 70001, Name: "Atlas", Role: "Lead 100% \"Engineer\"", Enabled: true,
 				Isolation: model.Namespace, OnChange: "graceful", Limits: all,
 				Harness: model.Harness{
-					Name: "claude-code", Settings: "claude-code", SettingsDir: "claude-code",
-					Env: map[string]string{"B": "2", "A": "x"},
+					Name: "claude-code", SettingsDir: "claude-code",
+					Settings: map[string]any{"CLAUDE.md": model.InstructionsVariable, "managed-settings.json": map[string]any{}},
+					Env:      map[string]string{"B": "2", "A": "x"},
 				},
 				Env:    map[string]string{"A": `it's $HOME %n "q" \ ;`},
 				Git:    fleet.Git{Name: "Atlas", Email: "atlas@example.org", Signing: true},
 				Mounts: []fleet.Mount{{Source: "/srv/a b", Target: "/mnt/a b"}, {Source: "/srv/ro", Target: "/srv/ro", RO: true}},
 				Schedules: []model.Schedule{
-					{Name: "nightly", Calendar: "*-*-* 03:00:00 Europe/Berlin", Session: time.Hour, Jitter: 5 * time.Minute},
+					{
+						Name: "nightly", Calendar: []string{"*-*-13 03:00:00 Europe/Berlin", "Fri *-*-* 03:00:00 Europe/Berlin"},
+						Session: time.Hour, Jitter: 5 * time.Minute, CatchUp: true,
+					},
 					{Name: "tidy", Every: 90 * time.Minute, Session: 30 * time.Minute},
 				},
 				Systemd: fleet.Systemd{
@@ -88,7 +92,7 @@ func sampleTree(t testing.TB, m *model.Fleet) *artifact.Tree {
 		add(artifact.Text(artifact.Path(a.File("policy.json")), "{}\n"))
 		hook := artifact.Script(artifact.Path(a.File("hooks/before")), "#!/bin/sh\necho "+a.Key+"\n")
 		run := "#!/bin/sh\nhook=" + hook.StorePath() + "\n"
-		add(hook, artifact.Text(artifact.Path(a.File("settings.json")), "{}\n"),
+		add(hook, artifact.Text(artifact.Path(a.SettingsFile("managed-settings.json")), "{}\n"),
 			artifact.Text(artifact.Path(a.File("instructions.md")), "# "+a.Name+"\n"),
 			artifact.Text(artifact.Path(a.File("gitconfig")), "[user]\n\tname = "+a.Name+"\n"),
 			artifact.Script(artifact.Path(a.File("run")), run+"# "+a.Key+"\n"))

@@ -1,6 +1,9 @@
 package unit
 
 import (
+	"maps"
+	"slices"
+
 	"fleet/generate/artifact"
 	"fleet/generate/model"
 )
@@ -45,7 +48,11 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 		s.Bind(Bind{Source: path, Optional: true})
 	}
 	for _, name := range etcNames {
-		s.Bind(Bind{Source: b.store(a.File("etc/" + name)), Target: "/etc/" + name})
+		source := b.store(a.File("etc/" + name))
+		if name == "passwd" && box.knows {
+			source = "/etc/passwd"
+		}
+		s.Bind(Bind{Source: source, Target: "/etc/" + name})
 	}
 	if len(a.Policy.Inspected()) > 0 {
 		s.Bind(Bind{Source: b.m.BundleDir(a.Key) + "/bundle.pem", Target: model.InsideBundle})
@@ -55,7 +62,7 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 		s.At(agentPath(a, "git.signing")).Bind(Bind{Source: b.m.KeyDir(a.Key) + "/sign.pub", Target: model.InsideSignKey})
 	}
 	ours := []string{b.store("libexec/assert"), b.store("libexec/record")}
-	if len(b.m.Callable(a.Key)) > 0 {
+	if len(a.Calls) > 0 {
 		s.Bind(Bind{Source: b.store("libexec/" + SidecarProgram), Target: model.InsideConnect})
 	}
 	for _, path := range b.references(append(ours, box.runs...)...) {
@@ -67,8 +74,12 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 		}
 	}
 	s.Bind(Bind{Source: b.m.HostNamespaces()})
+	if b.m.Chats(a) {
+		s.Bind(Bind{Source: b.store("libexec/" + ChatProgram), Target: model.InsideChat})
+		s.Bind(Bind{Source: b.m.WakeDir(a.Key)})
+	}
 	s.Bind(Bind{Source: b.m.AgentTerminals(a.Key), Target: "/dev/pts", Write: true})
-	for _, path := range writable(b.m, a) {
+	for _, path := range slices.Concat(writable(b.m, a), box.writes) {
 		s.Bind(Bind{Source: path, Write: true})
 	}
 	for i, m := range a.Mounts {
@@ -80,12 +91,6 @@ func (b *builder) root(s Section, a *model.Agent, box box) {
 // /run are root's: the agent cannot write there by their mode, but libexec/record must, which runs inside this tree.
 func writable(m *model.Fleet, a *model.Agent) []string {
 	return []string{a.Home(), m.AgentRecords(a.Key), m.AgentRun(a.Key), m.UnitsDir()}
-}
-
-// managedNames are the names that a form of settings has for its files, in the harness's folder below /etc. Claude Code
-// reads both there before anything of the user's.
-var managedNames = map[string]struct{ settings, instructions string }{
-	"claude-code": {"managed-settings.json", "CLAUDE.md"},
 }
 
 // managed binds what the harness reads as its administrator's. Instructions are never bound below the home, which the
@@ -101,16 +106,18 @@ func (b *builder) managed(s Section, a *model.Agent) {
 	if servers := artifact.Path(a.File("mcp.json")); b.has(servers) {
 		s.At(agentPath(a, "sidecars")).Bind(Bind{Source: b.store(string(servers)), Target: model.InsideMCP})
 	}
-	names, known := managedNames[a.Harness.Settings]
 	dir := a.Harness.ManagedDir()
-	if !known || dir == "" {
+	if dir == "" {
 		return
 	}
-	from := s.At("harnesses." + a.Harness.Name + ".settingsDir")
-	if b.has(instructions) {
-		from.Bind(Bind{Source: b.store(string(instructions)), Target: dir + "/" + names.instructions})
-	}
-	if settings := artifact.Path(a.File("settings.json")); b.has(settings) {
-		from.Bind(Bind{Source: b.store(string(settings)), Target: dir + "/" + names.settings})
+	from := s.At("harnesses." + a.Harness.Name + ".settings")
+	for _, name := range slices.Sorted(maps.Keys(a.Harness.Settings)) {
+		file := artifact.Path(a.SettingsFile(name))
+		if a.Harness.Settings[name] == model.InstructionsVariable {
+			file = instructions
+		}
+		if b.has(file) {
+			from.Bind(Bind{Source: b.store(string(file)), Target: dir + "/" + name})
+		}
 	}
 }

@@ -40,7 +40,7 @@ func (b *builder) run(s Section, a *model.Agent, box box, program string) {
 
 // assert refuses to start what the sandbox does not hold.
 func (b *builder) assert(s Section, a *model.Agent, box box) {
-	args := append([]string{b.store("libexec/assert"), mode(a, box), b.m.HostNamespaces(), b.m.AgentOwn(a.Key)}, b.expected(a)...)
+	args := append([]string{b.store("libexec/assert"), mode(a, box), b.m.HostNamespaces(), b.m.AgentOwn(a.Key)}, b.expected(a, box)...)
 	s.Exec("ExecStartPre", launch(a, box.sudo, args...))
 }
 
@@ -48,6 +48,8 @@ func mode(a *model.Agent, box box) string {
 	switch {
 	case box.sudo:
 		return "sudo"
+	case box.knows:
+		return "chat"
 	case box.tell:
 		return "sidecar"
 	}
@@ -55,8 +57,8 @@ func mode(a *model.Agent, box box) string {
 }
 
 // expected are all mounts that may be written to.
-func (b *builder) expected(a *model.Agent) []string {
-	out := append([]string{"/tmp", "/var/tmp", "/dev/shm"}, writable(b.m, a)...)
+func (b *builder) expected(a *model.Agent, box box) []string {
+	out := slices.Concat([]string{"/tmp", "/var/tmp", "/dev/shm"}, writable(b.m, a), box.writes)
 	for _, m := range a.Mounts {
 		if !m.RO {
 			out = append(out, mountinfo.Replace(m.Target))

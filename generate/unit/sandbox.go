@@ -10,9 +10,11 @@ import (
 
 // box is a sandbox of one unit of an agent.
 type box struct {
-	sudo bool     // the unit's processes may call sudo
-	runs []string // store paths of what it runs, besides libexec/assert
-	tell bool     // its main process tells systemd when it is ready
+	sudo   bool     // the unit's processes may call sudo
+	runs   []string // store paths of what it runs, besides libexec/assert
+	tell   bool     // its main process tells systemd when it is ready
+	writes []string // folders that it may write to, besides what every agent has
+	knows  bool     // it must know the host's users, by number and name: whose connection is which one's
 }
 
 // sandbox writes what contains the processes of an agent. It is the same for its service, its jobs and the operator's
@@ -26,7 +28,7 @@ func (b *builder) sandbox(s Section, a *model.Agent, box box) {
 	s.Path("WorkingDirectory", a.Home())
 	b.root(s, a, box)
 	tmpfs(s, a)
-	privilege(s, a, box.sudo)
+	privilege(s, a, box)
 	isolation(s, a, box)
 	kernel(s)
 	calls(s)
@@ -67,11 +69,14 @@ var sudoCaps = []string{
 }
 
 // privilege: no way to become more than the agent's user.
-func privilege(s Section, a *model.Agent, sudo bool) {
+func privilege(s Section, a *model.Agent, box box) {
 	s.Words("UMask", "0077")
 	s.Words("KeyringMode", "private")
-	if !sudo {
-		s.Yes("NoNewPrivileges", "PrivateUsers")
+	if !box.sudo {
+		s.Yes("NoNewPrivileges")
+		if !box.knows { // in a user namespace all users of the host are one, nobody
+			s.Yes("PrivateUsers")
+		}
 		s.Words("CapabilityBoundingSet")
 		return
 	}

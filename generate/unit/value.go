@@ -22,7 +22,7 @@ func (s Section) Raw(key, value string) { s.put(key, value, checkLine(value)) }
 func (s Section) Words(key string, words ...string) {
 	var err error
 	for _, w := range words {
-		if !wordRe.MatchString(strings.TrimPrefix(w, "~")) {
+		if !isWord(strings.TrimPrefix(w, "~")) {
 			err = fmt.Errorf("%q must be a plain word", w)
 		}
 	}
@@ -111,7 +111,7 @@ func (s Section) Units(key string, names ...model.UnitName) {
 }
 
 func checkUnitName(n model.UnitName) (string, error) {
-	if !unitRe.MatchString(string(n)) || len(n) > 255 {
+	if !isUnit(string(n)) || len(n) > 255 {
 		return "", fmt.Errorf("%q must be the name of a unit", n)
 	}
 	return string(n), nil

@@ -9,7 +9,7 @@ func Files[M any](render func(M, *artifact.Tree) error, m M, t *artifact.Tree) (
 		t = artifact.NewTree()
 	}
 	before := map[artifact.Path]bool{}
-	for _, e := range t.Entries() {
+	for e := range t.Entries() {
 		before[e.Path] = true
 	}
 	if err := render(m, t); err != nil {

@@ -5,9 +5,9 @@
 #
 #   delay RESULT FAILURES UNTIL DAY NIGHT FROM TO TIMEZONE
 #
-# failed: ten seconds, twice as long after each further failure in a row, at most fifteen minutes. limit: to UNTIL, in
-# seconds since 1970. Else the pause of the spec, give or take a tenth: DAY seconds, or NIGHT, where not empty, outside of
-# FROM to TO, written HHMM, in TIMEZONE, where not empty.
+# failed: ten seconds, twice as long after each further failure in a row, at most fifteen minutes. limit and cost: to
+# UNTIL, in seconds since 1970. Else the pause of the spec, give or take a tenth: DAY seconds, or NIGHT, where not
+# empty, outside of FROM to TO, written HHMM, in TIMEZONE, where not empty.
 set -u
 case $1 in
 	failed)
@@ -15,7 +15,7 @@ case $1 in
 		[ "$2" -gt 7 ] || seconds=$((5 << $2))
 		[ "$seconds" -le 900 ] || seconds=900
 		;;
-	limit) seconds=$(($3 - $(date +%s))) ;;
+	limit | cost) seconds=$(($3 - $(date +%s))) ;;
 	*)
 		seconds=$4
 		if [ -n "$5" ]; then

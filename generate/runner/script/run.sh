@@ -1,51 +1,25 @@
-# Below here every agent's and every job's script is the same. Called with the word harness it becomes the harness, else
-# it is an agent: session, pause, session; or one session where kind is job. It runs as the agent inside the sandbox and
-# holds no privilege. No -e: the loop outlives a full disk.
+# Below here every agent's and every job's script is the same: what a session is. Called with the word harness it
+# becomes the harness, else it runs what stands above: an agent's loop, or a job. It runs as the agent inside the
+# sandbox and holds no privilege. No -e: the loop outlives a full disk.
 set -u && umask 077
-own=$run/own work=$home/work logs=$records/sessions job_field='' prompt_field=''
-number=0 failures=0 taken=0 queued='' ending='' worker='' troubled=''
-[ "$kind" = session ] || logs=$records/jobs job_field=",\"job\":\"$job\""
-export FLEET_PROJECT="$project" FLEET_AGENT="$key" FLEET_KIND="$kind" FLEET_OWN="$own"
+own=$run/own work=$home/work logs=$records/sessions job_field='' prompt_field='' thread_field=''
+number=0 thread='' queued='' ending='' worker='' mark='' log='' until='' exit_code=0
+[ "$kind" = session ] || logs=$records/jobs job_field=",\"job\":\"$job\"" mark=$records/running-$job
+export FLEET_PROJECT="$project" FLEET_AGENT="$key" FLEET_KIND="$kind" FLEET_JOB="$job" FLEET_OWN="$own"
+export FLEET_CHAT="$tool_chat" # for hooks: chat post CHANNEL <TEXT
 
 say() { printf '%s\n' "$*" || :; }
-clock() { read -r clock _ </proc/uptime && clock=${clock%%.*}; } # seconds since boot: nobody sets that clock
-over() { [ -n "$ending" ] || { [ "$kind" = session ] && [ -e "$run/end" ]; }; }
-
-# What others see of an agent: heartbeat, status line, and links that point nowhere: root reads names and times here.
-beat() { [ "$kind" != session ] || { true >"$own/beat"; } 2>/dev/null || :; } # sh would end where : cannot open it
-sign() { [ "$kind" != session ] || ln -sfn "$2" "$own/$1" || :; }
-trouble() { troubled=yes && sign problem "$1"; }
-tell() {
-	[ "$kind" = session ] || return 0
-	printf '%s %s %s %s\n' "$1" "$number" "$2" "$FLEET_RESULT" >"$own/status.new" && mv -f "$own/status.new" "$own/status"
-}
+now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
 # Takes the next number of the agent's sessions and jobs.
 count() {
-	began=$(date -u +%Y-%m-%dT%H:%M:%SZ) exit_code=0 log='' until='' troubled=''
-	read -r number 2>/dev/null <"$records/number" || number=0
-	case $number in '' | *[!0-9]* | 0?* | ?????????*) number=0 ;; esac
-	number=$((number + 1)) queued='' prompt_field=''
-	printf '%s\n' "$number" >"$records/number" || trouble disk
+	began=$(now) exit_code=0 log='' until='' queued='' prompt_field='' thread_field=''
+	number=$("$tool_records" "$records" number) || trouble disk
+	number=${number:-1}
 }
 
-# Finds the first prompt in the queue after the one that was taken last.
-waiting() {
-	[ "$taken" -gt 0 ] || read -r taken 2>/dev/null <"$records/queue" || taken=0
-	case $taken in '' | *[!0-9]* | ???????*) taken=0 ;; esac
-	for next in "$run"/queue/[0-9][0-9][0-9][0-9][0-9][0-9]; do
-		[ ! -f "$next" ] || [ "${next##*/}" -le "$taken" ] || return 0
-	done
-	return 1
-}
-
-# Takes a queued prompt before its session begins, so that none is done twice; from then on root may remove it.
-take() {
-	if [ "$kind" = job ] || ! waiting || ! cat "$next" >"$own/prompt"; then return; fi
-	queued=$own/prompt taken=${next##*/}
-	prompt_field=",\"prompt\":${taken#"${taken%%[!0]*}"}"
-	printf '%s\n' "$taken" >"$records/queue" || trouble disk
-}
+# Whether the costs of the day have reached their limit. They come from records that the agent can write.
+spent() { [ -n "$cost" ] && "$tool_records" "$records" spent "$cost"; }
 
 # Runs a command that may take long, and tells it to end when the runner is told: systemd signals the runner alone.
 attend() {
@@ -90,9 +64,10 @@ prepare() {
 # Becomes the harness, all but its exit status, which goes into a file: tmux may miss the end of a child.
 harness() {
 	[ -z "${FLEET_QUEUED:-}" ] || prompt=$(cat "$FLEET_QUEUED")
-	[ -z "${FLEET_RESUME:-}" ] || argv=$resume
+	choose
 	set --
 	while IFS= read -r item; do
+		case $item in *'{{session}}'*) item=${item%%'{{session}}'*}$FLEET_TALK${item#*'{{session}}'} ;; esac
 		case $item in *'{{prompt}}'*) item=${item%%'{{prompt}}'*}$prompt${item#*'{{prompt}}'} ;; esac
 		set -- "$@" "$item"
 	done <<-END
@@ -105,17 +80,32 @@ harness() {
 }
 
 session() {
-	attend "$tool_session" "$mode" "$turn_end" "$session" "$log" "$tmux_conf" "$0" harness >"$own/outcome" 9>&-
-	read -r FLEET_RESULT exit_code <"$own/outcome" || FLEET_RESULT=failed
-	[ "$FLEET_RESULT" = failed ] && until=$("$tool_limit" "$own/turn.failed" "$log") && FLEET_RESULT=limit
+	style=${thread:+headless}
+	style=${style:-$mode}
+	attend "$tool_session" "$style" "$turn_end" "$turn_failed" "$session" "$log" "$tmux_conf" "$0" harness >"$own/outcome" 9>&-
+	read -r FLEET_RESULT exit_code <"$own/outcome" || FLEET_RESULT=failed exit_code=137 # it was killed
+	if [ "$FLEET_RESULT" = failed ] && until=$("$tool_limit" "$limits" "$own/turn.failed" "$log"); then
+		FLEET_RESULT=limit
+		say "the usage limit lasts until $(date -d "@$until")"
+	fi
+	[ "$style" != headless ] || "$tool_said" "$message" "$log" >"${log%.log}.txt"
 }
 
+# Prints what the session said at its end.
+said() { [ ! -f "${log%.log}.txt" ] || head -c 16384 "${log%.log}.txt"; }
+
+# Adds the record. With an end that is not now no old ones are removed: another session may still write to a transcript.
 record() {
-	ended=$(date -u +%Y-%m-%dT%H:%M:%SZ) used=$("$tool_usage" "$report" "$log")
-	printf '{"n":%s,"kind":"%s"%s%s,"start":"%s","end":"%s","result":"%s","exit":%s%s}\n' "$number" "$kind" "$job_field" \
-		"$prompt_field" "$began" "$ended" "$FLEET_RESULT" "$exit_code" "$used" >>"$records/sessions.jsonl" || trouble disk
-	"$tool_prune" "$records/sessions.jsonl" "$logs" "$keep"
+	used=$("$tool_usage" "$report" "$log")
+	line=$(printf '{"n":%s,"kind":"%s"%s%s,"start":"%s","end":"%s","result":"%s","exit":%s%s}' "$number" "$kind" \
+		"$job_field" "$prompt_field$thread_field" "$began" "${1:-$(now)}" "$FLEET_RESULT" "$exit_code" "$used")
+	if [ $# -eq 0 ]; then set -- "$keep" "$keep_jobs"; else set --; fi
+	"$tool_records" "$records" add "$line" "$@" || trouble disk
 	say "$kind $number: $FLEET_RESULT"
+	[ -n "$notify" ] && [ -z "$thread" ] || return 0
+	case $FLEET_RESULT in skipped | ended | cost) return ;; esac
+	said | "$tool_chat" tell "$notify" "$title $number" "$FLEET_RESULT" "$used" ||
+		say "the chat does not take the report"
 }
 
 # One session from its number to its record. Its lock keeps the agent's loop and its jobs apart.
@@ -124,6 +114,7 @@ work() {
 	take
 	export FLEET_SESSION="$number" FLEET_QUEUED="$queued"
 	log=$logs/$number.log
+	[ -z "$mark" ] || printf '%s %s\n' "$number" "$began" >"$mark"
 	tell working "$(date +%s)"
 	sign session "$number"
 	say "$kind $number begins"
@@ -134,74 +125,19 @@ work() {
 		failed | timeout) hook onFailure ;;
 	esac
 	record
-	[ "$kind" != session ] || rm -f "$own/session"
-}
-
-# Sleeps, and ends early at a signal, at the end flag and, where the second argument is given, for a queued prompt.
-pause() {
-	tell pausing $(($(date +%s) + $1))
-	clock && wake=$((clock + $1))
-	while clock && [ "$clock" -lt "$wake" ] && ! over; do
-		beat
-		[ -z "${2:-}" ] || ! waiting || return 0
-		attend sleep 2
-	done
-}
-
-# What follows: the pause of the spec, a longer and longer one after failures, or the end of the usage limit.
-rest() {
-	FLEET_RESUME='' wakes=prompt
-	case $FLEET_RESULT in
-		failed)
-			failures=$((failures + 1))
-			[ "$failures" -lt 3 ] || [ -n "$troubled" ] || sign problem failing
-			;;
-		limit)
-			sign problem "limit-$until"
-			FLEET_RESUME=${resume:+yes} wakes=''
-			say "the usage limit lasts until $(date -d "@$until")"
-			;;
-		*) failures=0 ;;
-	esac
-	[ "$FLEET_RESULT" != ok ] || [ -n "$troubled" ] || rm -f "$own/problem"
-	pause "$("$tool_delay" "$FLEET_RESULT" "$failures" "$until" "$day" "$night" "$from" "$to" "$timezone")" "$wakes"
-}
-
-# Waits for the lock that keeps the agent's sessions and jobs apart.
-lock() {
-	until flock -n 9 || over; do beat; tell waiting "$(date +%s)"; attend sleep 2; done
-	! over
+	rm -f "${mark:-$own/session}"
 }
 
 [ "${1:-}" != harness ] || { harness; exit; }
+[ "${1:-}" != end ] || { lost; exit; }
 while read -r name file; do
 	[ -z "$name" ] || export "$name=$(cat "$CREDENTIALS_DIRECTORY/$file")"
 done <<-END
 	$exposed
 END
-export FLEET_SESSION=0 FLEET_RESULT=- FLEET_QUEUED='' FLEET_RESUME=''
+export FLEET_SESSION=0 FLEET_RESULT=- FLEET_QUEUED='' FLEET_RESUME='' FLEET_TALK=''
 trap 'ending=yes; [ -z "$worker" ] || kill -s TERM "$worker"' TERM INT HUP
 chmod -R u+rwX "$own" # the run before may have closed what is in it, and left signs and what is in the way
 [ "$kind" = job ] || find "$own" -mindepth 1 -maxdepth 1 ! -type f,s -exec rm -rf {} +
 exec 9>"$own/lock"
-if [ "$kind" = job ]; then
-	if attend flock -w "$patience" 9; then # it waits as long as a session of the agent may take
-		work
-	else
-		FLEET_RESULT=skipped
-		[ -z "$ending" ] || FLEET_RESULT=ended
-		count
-		record
-	fi
-	case $FLEET_RESULT in ok | skipped | ended) exit 0 ;; *) exit 1 ;; esac
-fi
-beat
-while ! over && lock; do
-	work
-	flock -u 9
-	rest
-done
-ending='' # or the hook would be told at once
-hook onCleanup
-tmux -S "$own/tmux" kill-server 2>/dev/null
-rm -f "$own/status" || :
+run

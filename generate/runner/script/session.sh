@@ -3,15 +3,17 @@
 #
 # One session of a harness: starts it, watches it, ends it, and prints its result and exit status, such as "ok 0".
 #
-#   session MODE TURN_END SECONDS LOG TMUX_CONF COMMAND...
+#   session MODE TURN_END TURN_FAILED SECONDS LOG TMUX_CONF COMMAND...
 #
 # MODE is interactive (in tmux) or headless, TURN_END stop-hook or exit. The command must write its exit status to
-# $FLEET_OWN/exit; a stop hook makes $FLEET_OWN/turn or turn.failed. The runner of an agent or a job calls this, as the
-# agent; what the harness printed is in LOG.
+# $FLEET_OWN/exit; a stop hook makes $FLEET_OWN/turn or turn.failed. TURN_FAILED has lines "SECONDS EXPRESSION": where the
+# terminal, or the end of LOG, shows one and no letter has changed for so long, the turn has failed; with - for SECONDS,
+# where nothing at all has changed in the terminal for ten. The runner of an agent or a job calls this, as the agent; what
+# the harness printed is in LOG.
 set -u
-mode=$1 turn_end=$2 seconds=$3 log=$4 tmux_conf=$5
-shift 5
-own=$FLEET_OWN pane="=$FLEET_AGENT:0.0" child='' ending='' life=''
+mode=$1 turn_end=$2 turn_failed=$3 seconds=$4 log=$5 tmux_conf=$6
+shift 6
+own=$FLEET_OWN pane="=$FLEET_AGENT:0.0" child='' ending='' life='' letters='' still=0 alike=0
 
 tmx() { tmux -u -S "$own/tmux" -f "$tmux_conf" "$@"; }
 beat() { [ "$FLEET_KIND" != session ] || { true >"$own/beat"; } 2>/dev/null; }
@@ -39,12 +41,50 @@ alive() {
 	case ${stat##*) } in [ZX]*) return 1 ;; esac
 }
 
-# Beats where the harness shows life by what it prints. One with a stop hook beats by its own hooks.
+# What the harness shows: its terminal, or the end of what it has printed.
+look() {
+	if [ "$mode" = headless ]; then
+		life=$(stat -c %s "$log" && tail -c 4096 "$log" | tr -d '\000')
+	else
+		life=$(tmx capture-pane -p -t "$pane")
+	fi
+}
+
+# Says whether it shows a failed turn, when nothing has changed for $1 seconds, and no letter for $2.
+failed() {
+	while read -r span expression; do
+		case $span in
+		-) [ "$mode" = interactive ] && [ "$1" -ge 10 ] ;;
+		*) [ "${span:-0}" -gt 0 ] && [ "$2" -ge "$span" ] ;;
+		esac && printf '%s\n' "$life" | grep -qE -e "$expression" && return
+	done <<-END
+		$turn_failed
+	END
+	return 1
+}
+
+# Beats where the harness shows life by what it prints. One with a stop hook beats by its own hooks. Some call none of
+# them where a turn fails: they show why, and stand still or only count seconds.
 watch() {
-	[ "$turn_end" = exit ] || return 0
-	seen=$life
-	if [ "$mode" = headless ]; then life=$(stat -c %s "$log"); else life=$(tmx capture-pane -p -t "$pane" | cksum); fi
-	[ "$life" = "$seen" ] || beat
+	[ "$turn_end" = exit ] || [ -n "$turn_failed" ] || return 0
+	seen=$life were=$letters still=$((still + 5)) alike=$((alike + 5))
+	look
+	letters=$(printf '%s' "$life" | LC_ALL=C tr -cd 'A-Za-z')
+	[ "$letters" = "$were" ] || alike=0
+	if [ "$life" != "$seen" ]; then
+		still=0
+		[ "$turn_end" != exit ] || beat
+	fi
+	! failed "$still" "$alike" || true >"$own/turn.failed"
+}
+
+# Some call their stop hook for a failed turn too, and show it a moment later.
+turned() {
+	result=ok
+	[ -n "$turn_failed" ] || return 0
+	sleep 1
+	look
+	! failed 10 0 || result=failed
 }
 
 # Somebody has typed into the terminal in the last two minutes: the session does not end under their hands.
@@ -56,15 +96,18 @@ held() {
 
 # Waits for the end of the session and sets the result.
 outcome() {
-	tick=0 result=failed exit_code=0
+	tick=0 after=0 result=failed exit_code=0
 	clock && deadline=$((clock + seconds))
 	while alive; do
 		clock
 		[ -z "$ending" ] || { result=ended && return; }
 		[ "$clock" -lt "$deadline" ] || { result=timeout && return; }
-		if [ "$mode $turn_end" = "interactive stop-hook" ]; then
+		if [ "$mode" = interactive ]; then
 			[ ! -e "$own/turn.failed" ] || held || return
-			[ ! -e "$own/turn" ] || held || { result=ok && return; }
+			[ "$turn_end" = exit ] || [ ! -e "$own/turn" ] || held || { turned && return; }
+		elif [ -e "$own/turn.failed" ]; then # most end by themselves then
+			after=$((after + 1))
+			[ "$after" -lt 10 ] || return
 		fi
 		[ $((tick % 5)) -ne 0 ] || watch
 		tick=$((tick + 1))

@@ -3,25 +3,31 @@
 #
 # Prints tokens and cost of a session as the end of a JSON object, or nothing where the harness reports none.
 #
-#   usage FORM LOG
+#   usage REPORT LOG
 #
-# FORM claude-json: the log ends with the line of JSON in which Claude Code reports its result. A quote inside a text is
-# escaped there, so that no text looks like a key; only numbers pass, whatever an agent has made of the line.
+# REPORT has five lines: whether the last or all lines of JSON count, the expression by which they are known, and the keys
+# whose numbers add up to the tokens read, the tokens written, and the cost. In a line the first number of a key counts. A
+# quote inside a text is escaped there, so that no text looks like a key; only numbers pass, whatever an agent has made of
+# the line.
 set -u
-[ "$1" = claude-json ] || exit 0
-tail -c 1048576 "$2" 2>/dev/null | LC_ALL=C awk '
+[ -n "$1" ] || exit 0
+tail -c 1048576 "$2" 2>/dev/null | REPORT=$1 LC_ALL=C awk '
+	BEGIN { split(ENVIRON["REPORT"], report, "\n") }
 	function number(key) {
-		if (!match(line, "\"" key "\":[0-9][0-9.eE+-]*")) return 0
-		return substr(line, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0
+		if (!match($0, "\"" key "\":[0-9][0-9.eE+-]*")) return 0
+		return substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0
 	}
-	/^[{].*"type":"result"/ { line = $0 }
+	function total(keys, list, n, i, sum) {
+		n = split(keys, list, " ")
+		for (i = 1; i <= n; i++) sum += number(list[i])
+		return sum + 0
+	}
+	/^[{].*[}]\r?$/ && $0 ~ report[2] {
+		if (report[1] == "last") input = output = cost = 0
+		input += total(report[3]); output += total(report[4]); cost += total(report[5])
+		found = 1
+	}
 	END {
-		cost = number("total_cost_usd")
-		start = index(line, "\"usage\":{")
-		if (!start) exit
-		line = substr(line, start)
-		input = number("input_tokens") + number("cache_creation_input_tokens") + number("cache_read_input_tokens")
-		output = number("output_tokens")
-		if (input < 1e9 && output < 1e9 && cost < 1e6)
+		if (found && input < 1e9 && output < 1e9 && cost < 1e6)
 			printf ",\"tokensIn\":%d,\"tokensOut\":%d,\"costUSD\":%.6f", input, output, cost
 	}'

@@ -3,7 +3,7 @@
 halt() {
 	printf 'watchdog: %s\n' "$1" >"$state/stopped/$key"
 	timeout 60 systemctl stop "$unit"
-	say 3 "ALERT: agent $key is stopped: $1; sudo fleet start $key starts it again"
+	alarm "ALERT: agent $key is stopped: $1; sudo fleet start $key starts it again"
 	condition=stopped reason=$1
 }
 
@@ -73,6 +73,7 @@ complaint() {
 	word=$(timeout 5 readlink "$own/problem" 2>/dev/null)
 	case $word in
 	limit-*) digits "${word#limit-}" && reason="usage limit until $(seconds "${word#limit-}")" ;;
+	cost-*) digits "${word#cost-}" && reason="the costs of the day have reached their limit, until $(seconds "${word#cost-}")" ;;
 	failing) reason='its sessions fail' ;;
 	harness) reason='its harness is missing' ;;
 	workspace) reason='its workspace cannot be used' ;;
@@ -90,7 +91,7 @@ running() {
 	if [ "$runs" -ge "$stalled_runs" ]; then
 		store "$key.quiet" "$stalled_runs"
 		revive stalled
-	elif complaint && [ "${word#limit}" = "$word" ]; then
+	elif complaint && [ "${word%-*}" = "$word" ]; then
 		bad "$key" "agent $key: $reason"
 		fit=false
 	elif [ "$runs" -eq 0 ]; then # after a stall only some runs with a heartbeat are a recovery
@@ -100,9 +101,9 @@ running() {
 	fi
 	stored "$key.limit"
 	case $word in
-	limit-*)
-		[ "$value" = "${word#limit-}" ] || say 3 "ALERT: agent $key waits: $reason"
-		store "$key.limit" "${word#limit-}"
+	limit-* | cost-*)
+		[ "$value" -ne 0 ] || alarm "ALERT: agent $key waits: $reason" # once, however often it finds it used up again
+		store "$key.limit" "${word#*-}"
 		;;
 	*) rm -f "$notes/$key.limit" ;;
 	esac

@@ -69,7 +69,7 @@ burst() {
 	new=$((total - before))
 	if [ "$denied_alert" -gt 0 ] && [ "$new" -ge "$denied_alert" ]; then
 		[ -e "$notes/$key.burst.told" ] ||
-			say 3 "ALERT: $who was denied $new requests since the last look; sudo fleet egress log $key --denied shows them"
+			alarm "ALERT: $who was denied $new requests since the last look; sudo fleet egress log $key --denied shows them"
 		store "$key.burst.told" "$now"
 		why="$new requests were denied since the last look"
 	else
@@ -85,7 +85,7 @@ tripwire() {
 	store "placeholders_$key" "$misplaced"
 	new=$((misplaced - before))
 	if [ "$new" -gt 0 ]; then
-		say 3 "ALERT: $who sent the placeholder of a secret where it does not belong, $new times since the last look; sudo fleet egress log $key --denied shows where"
+		alarm "ALERT: $who sent the placeholder of a secret where it does not belong, $new times since the last look; sudo fleet egress log $key --denied shows where"
 		store "$key.placeholder.told" "$now"
 		why="it sent the placeholder of a secret where it does not belong, $new times since the last look"
 	else
@@ -130,9 +130,10 @@ way_out() {
 	reason=${reason:+$reason; }$why fit=false healthy=false
 }
 
-# A sidecar's way out: status.json has only what calls for a person.
+# The way out of a sidecar, or of the chat: status.json has only what calls for a person.
 box_out() {
 	who="sidecar ${key#sidecar-}"
+	[ "$key" != chat ] || who='the chat'
 	door
 	[ -n "$why" ] || return 0
 	healthy=false reasons="$reasons${reasons:+,}\"$who: $why\""

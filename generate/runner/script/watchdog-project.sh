@@ -47,10 +47,35 @@ kills() {
 	stored memory.since
 	store memory.since "$now"
 	[ "$value" -ne 0 ] || return 0
-	journalctl -q --since "@$value" -o cat --output-fields=UNIT _PID=1 MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef 2>/dev/null |
-		sort | uniq -c | while read -r times name; do
-		case $name in "fleet-$project-"*) say 3 "ALERT: $name ran out of memory $times times" ;; esac
-	done
+	killed=$(journalctl -q --since "@$value" -o cat --output-fields=UNIT _PID=1 \
+		MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef 2>/dev/null | sort | uniq -c)
+	while read -r times name; do
+		case $name in "fleet-$project-"*) alarm "ALERT: $name ran out of memory $times times" ;; esac
+	done <<-END
+		$killed
+	END
+}
+
+# The chat starts when somebody speaks to it. One that fails is tried again by systemd, and stays failed if it must.
+speech() {
+	[ -n "$chat" ] || return 0
+	systemctl is-active --quiet "$chat_socket" && ! systemctl is-failed --quiet "$chat_service"
+	verdict $? chat 'the chat takes what is said'
+}
+
+# announce says in the chat what this run and those before it had to say, in one message. What the chat does not take is
+# kept for the next run, up to a size: the journal has it all.
+announce() {
+	[ -n "$chat" ] || return 0
+	alarms=$(cat "$notes/unsaid" 2>/dev/null)${alarms:+
+$alarms}
+	[ -n "$alarms" ] || return 0
+	if printf '%s' "$alarms" | timeout 20 "$chat" post --socket "$run/chat.sock" --wait 10s - 2>/dev/null; then
+		rm -f "$notes/unsaid"
+	else
+		printf '%s' "$alarms" | tail -c 8000 >"$notes/unsaid"
+		say 4 'the chat took no alert: the next run tries again'
+	fi
 }
 
 # Measures homes and records, within two minutes for all together: the next run goes on after the agent that was last.
@@ -134,7 +159,9 @@ END
 wall
 room
 kills
+speech
 publish
 measure
+announce
 [ -z "$heartbeat_url" ] || [ "$healthy" != true ] || tell "$heartbeat_url"
 exit 0

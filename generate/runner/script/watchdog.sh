@@ -7,11 +7,18 @@
 set -u
 umask 077
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
-notes=$run/watchdog agents_json='' reasons='' healthy=true
+notes=$run/watchdog agents_json='' reasons='' healthy=true alarms=''
 mkdir -p "$notes" || exit 1
 now=$(date +%s)
 
 say() { printf '<%s>fleet %s: %s\n' "$1" "$project" "$2"; } # journald reads the priority from the line's begin
+# alarm TEXT: what people shall know is in the journal at once, and in the chat at the end of the run.
+alarm() {
+	say 3 "$1"
+	[ -z "$chat" ] || alarms="$alarms$1
+"
+}
+
 # Eleven digits are more than any number or time here has, and the longest time that a date can be made of.
 digits() { case $1 in '' | *[!0-9]* | ????????????*) return 1 ;; esac }
 stored() { value=0 && [ ! -f "$notes/$1" ] || read -r value <"$notes/$1" && digits "$value" || value=0; }
@@ -27,7 +34,7 @@ bad() {
 	say 4 "$2"
 	[ "$failed" -ge "$alert_after" ] && [ ! -e "$notes/$1.told" ] || return 0
 	store "$1.told" "$now"
-	say 3 "ALERT: $2 ($failed times in a row)"
+	alarm "ALERT: $2 ($failed times in a row)"
 }
 
 # good SUBJECT TEXT: forgets that, and tells once that it is over.
@@ -35,5 +42,5 @@ good() {
 	rm -f "$notes/$1.failed"
 	[ -e "$notes/$1.told" ] || return 0
 	rm -f "$notes/$1.told"
-	say 3 "RECOVERED: $2"
+	alarm "RECOVERED: $2"
 }

@@ -6,15 +6,16 @@
 #
 #   assert MODE HOST OWN [WRITABLE...]
 #
-# MODE is namespace, user, sudo (user, and the agent may call sudo) or sidecar (namespace, and it speaks to systemd and to
-# its journal). HOST is the list that libexec/namespaces wrote.
+# MODE is namespace, user, sudo (user, and the agent may call sudo), sidecar (namespace, and it speaks to systemd and to
+# its journal) or chat (sidecar, and it knows the host's users). HOST is the list that libexec/namespaces wrote.
 # OWN is the agent's own folder in /run, which has a file system of its own; WRITABLE are all other mounts that may be
 # written to, with white space as /proc/self/mountinfo writes it.
 set -eu
 export LC_ALL=C PATH=/usr/bin:/bin
 
-mode=$1 host=$2 folder=$3 speaks=
+mode=$1 host=$2 folder=$3 speaks='' users=user
 shift 3
+[ "$mode" != chat ] || mode=sidecar users=''
 [ "$mode" != sidecar ] || mode=namespace speaks=' /run/systemd/notify /run/systemd/journal '
 writable=" $folder $* "
 tab=$(printf '\t')
@@ -57,7 +58,7 @@ process() {
 # namespaces: none of the host's own.
 namespaces() {
 	case $mode in
-	namespace) types='net ipc mnt uts user' ;;
+	namespace) types="net ipc mnt uts $users" ;;
 	user) types='ipc mnt uts user' ;;
 	*) types='ipc mnt uts' ;;
 	esac

@@ -1,0 +1,1 @@
+// {{turn}} is a text here
