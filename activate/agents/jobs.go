@@ -66,26 +66,45 @@ func (c Control) Jobs(ctx context.Context, a manifest.Agent) ([]status.Job, erro
 func fromRecord(j *status.Job, records []session.Record) {
 	for _, r := range records {
 		if r.Kind == session.KindJob && r.Job == j.Name {
-			j.Last, j.Result, j.Cost = r.Start, r.Result, r.CostUSD
+			j.Last, j.Result, j.TokensIn, j.TokensOut, j.Cost = r.Start, r.Result, r.TokensIn, r.TokensOut, r.CostUSD
 			return
 		}
 	}
 }
 
+// Runs returns the last records of a job, newest first, at most most. A name that the agent has not is *UnknownJob.
+func (f *Fleet) Runs(a manifest.Agent, name string, most int) ([]session.Record, error) {
+	if _, err := f.JobUnit(a, name); err != nil {
+		return nil, err
+	}
+	all, err := f.Sessions(a.Key, math.MaxInt)
+	all = slices.DeleteFunc(all, func(r session.Record) bool { return r.Kind != session.KindJob || r.Job != name })
+	return all[:min(most, len(all))], err
+}
+
+// JobUnit returns the service of a job, or *UnknownJob.
+func (f *Fleet) JobUnit(a manifest.Agent, name string) (string, error) {
+	service := f.jobPrefix(a.Key) + name + ".service"
+	if all := f.jobServices(a.Key); !slices.Contains(all, service) {
+		unknown := &UnknownJob{Agent: a.Key, Name: name}
+		for _, s := range all {
+			unknown.Have = append(unknown.Have, strings.TrimSuffix(strings.TrimPrefix(s, f.jobPrefix(a.Key)), ".service"))
+		}
+		return "", unknown
+	}
+	return service, nil
+}
+
 // Trigger starts a job now. With wait it returns when the job has ended, with its record where it left one.
 func (c Control) Trigger(ctx context.Context, a manifest.Agent, name string, wait bool) (*session.Record, error) {
-	service := c.jobPrefix(a.Key) + name + ".service"
-	if !slices.Contains(c.jobServices(a.Key), service) {
-		var have []string
-		for _, s := range c.jobServices(a.Key) {
-			have = append(have, strings.TrimSuffix(strings.TrimPrefix(s, c.jobPrefix(a.Key)), ".service"))
-		}
-		return nil, &UnknownJob{Agent: a.Key, Name: name, Have: have}
+	service, err := c.JobUnit(a, name)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.mayTrigger(ctx, a, service); err != nil {
 		return nil, err
 	}
-	before := c.last(a.Key, name)
+	before := c.last(a, name)
 	limit := noWait
 	if wait {
 		limit = longestJob
@@ -100,7 +119,7 @@ func (c Control) Trigger(ctx context.Context, a manifest.Agent, name string, wai
 	case !res.OK():
 		return nil, fmt.Errorf("job %s of %s: %s", name, a.Key, c.Systemd.Explain(ctx, res))
 	}
-	if r := c.last(a.Key, name); r != nil && (before == nil || r.N > before.N) {
+	if r := c.last(a, name); r != nil && (before == nil || r.N > before.N) {
 		return r, nil
 	}
 	return nil, nil
@@ -132,15 +151,9 @@ func (c Control) mayTrigger(ctx context.Context, a manifest.Agent, service strin
 }
 
 // last returns the newest record of a job.
-func (c Control) last(key, name string) *session.Record {
-	records, err := c.Sessions(key, math.MaxInt)
-	if err != nil {
-		return nil
-	}
-	for _, r := range records {
-		if r.Kind == session.KindJob && r.Job == name {
-			return &r
-		}
+func (c Control) last(a manifest.Agent, name string) *session.Record {
+	if runs, err := c.Runs(a, name, 1); err == nil && len(runs) > 0 {
+		return &runs[0]
 	}
 	return nil
 }

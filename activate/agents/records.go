@@ -51,7 +51,10 @@ func (f *Fleet) Sessions(key string, max int) ([]session.Record, error) {
 func Summaries(records []session.Record) []status.Session {
 	out := []status.Session{}
 	for _, r := range records {
-		out = append(out, status.Session{N: r.N, Kind: r.Kind, Job: r.Job, Start: r.Start, End: r.End, Result: r.Result, Cost: r.CostUSD})
+		out = append(out, status.Session{
+			N: r.N, Kind: r.Kind, Job: r.Job, Thread: r.Thread, Start: r.Start, End: r.End, Result: r.Result,
+			TokensIn: r.TokensIn, TokensOut: r.TokensOut, Cost: r.CostUSD,
+		})
 	}
 	return out
 }
@@ -113,6 +116,34 @@ func transcript(d *safefile.Folder, n int) ([]byte, error) {
 		return d.Tail(fmt.Sprintf("%s/%d.log", session.JobsDir, n), TranscriptTail)
 	}
 	return text, err
+}
+
+// Message returns the lines of what a headless session or a job said at the end, printable. None is no error.
+func (f *Fleet) Message(key string, r session.Record) ([]string, error) {
+	d, err := safefile.Open(f.Records(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("records of %s: %w", key, err)
+	}
+	defer d.Close()
+	dir := session.SessionsDir
+	if r.Kind == session.KindJob {
+		dir = session.JobsDir
+	}
+	text, err := d.Tail(fmt.Sprintf("%s/%d.txt", dir, r.N), session.MaxMessage)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("message of session %d of %s: %w", r.N, key, err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		lines = append(lines, plaintext.Line(line))
+	}
+	return lines, nil
 }
 
 func (f *Fleet) noTranscript(key string, n int, err error) error {

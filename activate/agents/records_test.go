@@ -90,6 +90,30 @@ func TestSigns(t *testing.T) {
 	}
 }
 
+func TestMessage(t *testing.T) {
+	f := newFleet(t)
+	job := session.Record{Kind: session.KindJob, N: 2}
+	if got, err := f.Message("lead", job); err != nil || got != nil {
+		t.Errorf("without records: %q, %v", got, err)
+	}
+	must(t, os.Mkdir(filepath.Join(f.Records("lead"), session.JobsDir), 0o700))
+	if got, err := f.Message("lead", job); err != nil || got != nil {
+		t.Errorf("without a message: %q, %v", got, err)
+	}
+	write(t, "I \x1b[1mdid\x1b[0m it.\n\x9bm\nAll", f.Records("lead"), session.JobsDir, "2.txt")
+	got, err := f.Message("lead", job)
+	if d := cmp.Diff([]string{"I did it.", `\ufffdm`, "All"}, got); d != "" || err != nil {
+		t.Errorf("%s%v", d, err)
+	}
+	must(t, os.Symlink("/etc/passwd", filepath.Join(f.Records("lead"), session.JobsDir, "3.txt")))
+	if got, err := f.Message("lead", session.Record{Kind: session.KindJob, N: 3}); err == nil {
+		t.Errorf("a link was followed: %q", got)
+	}
+	if got, err := f.Message("lead", session.Record{Kind: session.KindSession, N: 2}); err != nil || got != nil {
+		t.Errorf("of a session: %q, %v", got, err)
+	}
+}
+
 func TestTranscript(t *testing.T) {
 	f := newFleet(t)
 	for _, dir := range []string{session.SessionsDir, session.JobsDir} {

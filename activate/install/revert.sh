@@ -216,6 +216,16 @@ note() {
 	printf '%s\n' "$1" ${2:+"$2"} >"$result.new" && sync "$result.new" && mv "$result.new" "$result" && sync "${result%/*}"
 }
 
+# tell says in the chat of the old generation, where it has one, what happened. A chat that does not answer is no reason
+# to wait.
+tell() {
+	chat=$root/etc/fleet/$project/generations/$from/libexec/fleet-chat
+	[ "$from" != 0 ] && [ -S "$run/chat.sock" ] && [ -x "$chat" ] || return 0
+	timeout -k 1 10 "$chat" post --socket "$run/chat.sock" --wait 5s -- \
+		"ALERT: the switch to generation $to failed; generation $from is live again${1:+, but: $1}" 9>&- </dev/null ||
+		say 'the chat took no alert'
+}
+
 # finish WORD FAILED ends. Where nothing can be written the switch itself, which is there to tell, needs no note; the
 # timer comes again.
 finish() {
@@ -223,6 +233,7 @@ finish() {
 	timer=$(value timer)
 	[ -n "$held" ] || [ -z "$timer" ] || ctl stop -- "$timer.timer" "$timer-guard.timer" 2>/dev/null
 	say "$1 ${2:-}"
+	[ "$1" != reverted ] || tell "$(printf '%s' "$2" | tr '\n' ' ')"
 	[ -z "$2" ] || exit 3
 	exit 0
 }

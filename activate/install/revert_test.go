@@ -2,6 +2,7 @@ package install
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -406,6 +407,32 @@ func TestRevertRefusesBadLists(t *testing.T) {
 			s.must(os.WriteFile(filepath.Join(s.root, path), []byte(edit(string(b))), 0o600))
 			if status := s.run(); status != 1 || s.get("log") != "" {
 				t.Errorf("status %d, log %q", status, s.get("log"))
+			}
+		})
+	}
+}
+
+// The chat of the old generation is told, after all else; one that does not answer changes nothing.
+func TestRevertTells(t *testing.T) {
+	for name, status := range map[string]string{"speaks": "0", "deaf": "1"} {
+		t.Run(name, func(t *testing.T) {
+			s := middle(t)
+			s.must(os.MkdirAll(filepath.Join(s.root, "etc/fleet/demo/generations/1/libexec"), 0o755))
+			chat := "etc/fleet/demo/generations/1/libexec/fleet-chat"
+			s.put(chat, fmt.Sprintf("#!/bin/sh\n{ echo \"$*\"; cat '%s'; } >>'%s/told'\nexit %s\n", s.l.TxnResult(nonce), s.root, status))
+			s.must(os.Chmod(filepath.Join(s.root, chat), 0o755))
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			s.must(err)
+			defer syscall.Close(fd)
+			s.must(syscall.Bind(fd, &syscall.SockaddrUnix{Name: s.root + "/run/fleet/demo/chat.sock"}))
+			if status := s.run(); status != 0 {
+				t.Errorf("status %d", status)
+			}
+			s.whole("told")
+			want := "post --socket " + s.root + "/run/fleet/demo/chat.sock --wait 5s -- " +
+				"ALERT: the switch to generation 2 failed; generation 1 is live again\nreverted"
+			if got := s.get("told"); got != want {
+				t.Errorf("told %q", got)
 			}
 		})
 	}
