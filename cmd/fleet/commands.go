@@ -20,6 +20,7 @@ func commands(a *app) (groups []*cobra.Group, all []*cobra.Command) {
 			newStatusCmd(a), newStartCmd(a), newStopCmd(a), newRestartCmd(a), newAttachCmd(a), newSendCmd(a), newLogsCmd(a),
 			newJobsCmd(a), newTriggerCmd(a),
 		}},
+		{"chat", "The team's chat (operators):", []*cobra.Command{newChatCmd(a), newTasksCmd(a)}},
 		{"gate", "What agents reach (root, but for test):", []*cobra.Command{newEgressCmd(a), newMetricsCmd(a)}},
 		{"vault", "Values of secrets (root, but for edit):", []*cobra.Command{newSecretCmd(a), newHostKeyCmd(a)}},
 	} {

@@ -40,6 +40,7 @@ type difference struct {
 	access.Changes
 	Users []string       `json:"users"`
 	Units []plan.Step    `json:"units"`
+	Jobs  []string       `json:"jobs"` // services of jobs that another definition runs the next time
 	Files []store.Change `json:"files"`
 }
 
@@ -56,7 +57,8 @@ func (a *app) diff(args []string, text bool) error {
 	if err != nil {
 		return err
 	}
-	d := difference{From: string(old.ID), To: string(next.ID), Changes: access.Compare(old, next), Users: newUsers(old, next)}
+	d := difference{From: string(old.ID), To: string(next.ID), Changes: access.Compare(old, next)}
+	d.Users, d.Jobs = newUsers(old, next), changedJobs(old, next)
 	if err := d.egress(from, to, old, next); err != nil {
 		return err
 	}
@@ -165,6 +167,23 @@ func newUsers(old, next *manifest.Manifest) []string {
 	return out
 }
 
+// changedJobs are the services of jobs that changed: nothing is done about one that does not run, so that no step tells.
+func changedJobs(old, next *manifest.Manifest) []string {
+	out := []string{}
+	was := map[string]string{}
+	for _, u := range old.Units {
+		was[u.Name] = u.Digest
+	}
+	for _, u := range next.Units {
+		before, known := was[u.Name]
+		job := strings.HasPrefix(u.Name, "fleet-"+next.Project+"-"+u.Agent+"-job-") && strings.HasSuffix(u.Name, ".service")
+		if job && known && before != u.Digest {
+			out = append(out, u.Name)
+		}
+	}
+	return out
+}
+
 // assumedSteps returns what a switch would do on a host on which everything of the old generation runs.
 func assumedSteps(project, from, to string) ([]plan.Step, error) {
 	old, err := unitfile.Load(os.DirFS(filepath.Join(from, "units")))
@@ -207,6 +226,9 @@ func (d difference) text(color bool) string {
 	}
 	for _, s := range d.Units {
 		fmt.Fprintf(&b, "%-10s  %s  %s\n", s.Action, report.Printable(s.Unit), report.Printable(s.Because))
+	}
+	for _, name := range d.Jobs {
+		fmt.Fprintf(&b, "%-10s  %s  its next run is by the new definition\n", "job", report.Printable(name))
 	}
 	counts := map[string]int{}
 	for _, f := range d.Files {

@@ -14,6 +14,7 @@ import (
 	"fleet/cmd/fleet/internal/table"
 	"fleet/schemas/access"
 	"fleet/schemas/audit"
+	"fleet/schemas/chat"
 	"fleet/schemas/manifest"
 	"fleet/schemas/policy"
 	"fleet/schemas/report"
@@ -42,7 +43,7 @@ Exit status 0: allowed for all that were asked for; 4: denied for one at least.`
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.egressTest(args[0], f) },
 	}
-	cmd.Flags().StringArrayVar(&f.agents, "agent", nil, "ask for this agent or sidecar only (may be repeated)")
+	cmd.Flags().StringArrayVar(&f.agents, "agent", nil, "ask for this agent or sidecar only, or the chat (may be repeated)")
 	cmd.Flags().StringVar(&f.method, "method", "", "ask for a request with this method (default GET)")
 	cmd.Flags().StringVar(&f.path, "path", "", "ask for a request with this path (default /)")
 	cmd.Flags().StringVar(&f.address, "address", "", "ask as if HOST had this address")
@@ -97,8 +98,9 @@ func (a *app) egressTest(target string, f decideFlags) error {
 	return nil
 }
 
+// wants tells who is asked. The chat reaches its backend alone, which is no answer to what agents may, unless it is named.
 func (f decideFlags) wants(key string) bool {
-	return len(f.agents) == 0 || slices.Contains(f.agents, key)
+	return len(f.agents) == 0 && key != chat.Key || slices.Contains(f.agents, key)
 }
 
 // all proves that every agent that was named is there and runs.

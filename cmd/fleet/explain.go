@@ -18,10 +18,11 @@ func newExplainCmd(a *app) *cobra.Command {
 	var b buildFlags
 	cmd := &cobra.Command{
 		Use:   "explain KEY",
-		Short: "Explain a key of the spec, or what an agent or a secret of it causes",
+		Short: "Explain a key of the spec, or what an agent, a secret or a provider of it causes",
 		Long: `Explain shows the meaning, the default and an example of a key, such as iteration or limits.memory. Of an agent of
 this spec, such as agents.lead, it shows every unit, file, user and right that the agent causes; of a secret, such as
-secrets.GITHUB_TOKEN, who can use it, where it goes and who never sees it.`,
+secrets.GITHUB_TOKEN, who can use it, where it goes and who never sees it; of a provider, such as providers.company, who
+asks which models there.`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return spec.Keys(), cobra.ShellCompDirectiveNoFileComp
@@ -32,6 +33,9 @@ secrets.GITHUB_TOKEN, who can use it, where it goes and who never sees it.`,
 			}
 			if name, ok := strings.CutPrefix(args[0], "secrets."); ok && !strings.Contains(name, ".") {
 				return a.explainSecret(cmd, &b, name)
+			}
+			if name, ok := strings.CutPrefix(args[0], "providers."); ok && !strings.Contains(name, ".") && name != "KEY" {
+				return a.explainProvider(cmd, &b, name)
 			}
 			return a.explainKey(args[0])
 		},
@@ -97,6 +101,7 @@ type cause struct {
 	Agent   manifest.Agent    `json:"agent"`
 	User    manifest.User     `json:"user"`
 	Gate    *gateCause        `json:"gate,omitempty"`
+	Models  *providerCause    `json:"models,omitempty"`
 	Secrets []manifest.Secret `json:"secrets"` // that it may use
 	Units   []string          `json:"units"`
 	Files   []string          `json:"files"`
@@ -137,6 +142,12 @@ func (a *app) explainAgent(cmd *cobra.Command, b *buildFlags, key string) error 
 		}
 	}
 	out.Gate = gateOf(c, key)
+	for i := range c.Fleet.Agents {
+		if agent := &c.Fleet.Agents[i]; agent.Key == key && agent.Provider != nil {
+			out.Models = &providerCause{Name: agent.Provider.Name}
+			out.Models.add(agent)
+		}
+	}
 	for _, u := range m.Units {
 		if u.Agent == key {
 			out.Units = append(out.Units, u.Name)
@@ -158,6 +169,9 @@ func (c cause) text() string {
 	line("agent", "%s: harness %s, isolation %s", c.Agent.Key, c.Agent.Harness, c.Agent.Isolation)
 	line("user", "%s, uid %d, home %s", c.User.Name, c.User.UID, c.User.Home)
 	c.Gate.lines(line)
+	if c.Models != nil {
+		line("models", "of provider %s: %s at %s", c.Models.Name, c.Models.Kind, c.Models.Users[0].URL)
+	}
 	for _, s := range c.Secrets {
 		line("secret", "%s: %s", s.Name, s.Disposition)
 	}

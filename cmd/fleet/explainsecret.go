@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -121,6 +122,11 @@ func placeholderOf(a *model.Agent, name string) (use secretUse, only string) {
 			continue
 		}
 		use.Has, only = s.Placeholder, "port "+portList(s.Ports)+special(s.Methods, s.Paths, false)
+		for _, env := range slices.Sorted(maps.Keys(a.Harness.Env)) {
+			if strings.Contains(a.Harness.Env[env], s.Placeholder) {
+				use.Env = env // as its provider wants it
+			}
+		}
 		for env, value := range a.Env {
 			if value == s.Placeholder {
 				use.Env = env
@@ -144,8 +150,12 @@ func (c secretCause) text() string {
 	for _, u := range c.Units {
 		line("held by", "%s", u)
 	}
+	elsewhere := "the settings of its harness"
+	if c.Disposition == fleet.Expose {
+		elsewhere = "$CREDENTIALS_DIRECTORY/" + c.Name
+	}
 	for _, u := range c.Users {
-		line("used by", "%s, which has %s in %s", u.Agent, u.Has, cmp.Or(u.Env, "$CREDENTIALS_DIRECTORY/"+c.Name))
+		line("used by", "%s, which has %s in %s", u.Agent, u.Has, cmp.Or(u.Env, elsewhere))
 	}
 	for _, f := range c.Calls {
 		line("used by", "sidecar %s as user %s, which %s may call: %s", f.Sidecar, f.User, strings.Join(f.Agents, ", "), f.Offers)

@@ -5,35 +5,67 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"fleet/generate"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"fleet": main}) }
 
 // TestScripts runs testdata/script/*.txtar; the first line of each says what it proves. Beside testscript's own commands
-// there is "exits STATUS COMMAND...", which wants exactly that exit status.
+// there is "exits STATUS COMMAND...", which wants exactly that exit status, "await", and "chatd" for a chat; ME is the
+// user, and [root] tells whether it is root.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Setup:               func(e *testscript.Env) error { return placeDaemons(e.Getenv("PATH")) },
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Setup:               setup,
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			return os.Geteuid() == 0, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "await": await, "chatd": runChatd,
+		},
 	})
 }
 
-// built is done when the daemons are beside the program under test. All scripts have the same one.
-var built sync.Once
+func setup(e *testscript.Env) error {
+	me, err := user.Current()
+	if err != nil {
+		return err
+	}
+	e.Setenv("ME", me.Username)
+	d := new(chatd)
+	e.Values[chatdKey{}] = d
+	e.Defer(d.close)
+	return placeDaemons(e.Getenv("PATH"))
+}
+
+var (
+	// built is done when the daemons are beside the program under test. All scripts have the same one.
+	built sync.Once
+
+	daemons string // their folder
+)
 
 // placeDaemons builds the daemons into the first folder of PATH, where the program under test is.
 func placeDaemons(path string) (err error) {
 	built.Do(func() {
-		bin, _, _ := strings.Cut(path, string(os.PathListSeparator))
-		cmd := exec.Command("go", "build", "-o", bin+"/", "fleet/cmd/fleet-gate", "fleet/cmd/fleet-sidecar")
+		daemons, _, _ = strings.Cut(path, string(os.PathListSeparator))
+		args := []string{"build", "-o", daemons + "/"}
+		for _, name := range generate.Daemons {
+			args = append(args, "fleet/cmd/"+name)
+		}
+		cmd := exec.Command("go", args...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, failed := cmd.CombinedOutput(); failed != nil {
 			err = fmt.Errorf("%w\n%s", failed, out)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fleet/activate/agents"
+	"fleet/schemas/report"
 	"fleet/schemas/session"
 )
 
@@ -47,11 +48,17 @@ func (a *app) trigger(ctx context.Context, key, name string, wait bool) error {
 	if err != nil {
 		return err
 	}
-	return a.triggered(key, name, r)
+	var said []string
+	if r != nil {
+		if said, err = c.Message(key, *r); err != nil {
+			a.log.Warn(report.Printable(err.Error())) // the agent's own fault: all else can still be told
+		}
+	}
+	return a.triggered(key, name, r, said)
 }
 
-// triggered tells how a job ended.
-func (a *app) triggered(key, name string, r *session.Record) error {
+// triggered tells how a job ended, and what it said at its end.
+func (a *app) triggered(key, name string, r *session.Record, said []string) error {
 	if r == nil {
 		return a.result(map[string]any{"agent": key, "job": name, "started": true}, fmt.Sprintf("job %s of %s has started", name, key))
 	}
@@ -59,11 +66,14 @@ func (a *app) triggered(key, name string, r *session.Record) error {
 	if r.CostUSD > 0 {
 		text += fmt.Sprintf(", $%.2f", r.CostUSD)
 	}
+	for _, line := range said {
+		text += "\n    " + line
+	}
 	if err := a.result(r, text); err != nil {
 		return err
 	}
 	if r.Result != session.OK {
-		return withStatus(exitFailed, fmt.Errorf("job %s of %s did not end well\n  hint: sudo fleet logs %s --session %d", name, key, key, r.N))
+		return withStatus(exitFailed, fmt.Errorf("job %s of %s did not end well\n  hint: sudo fleet logs %s %s", name, key, key, name))
 	}
 	return nil
 }

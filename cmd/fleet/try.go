@@ -33,7 +33,8 @@ func newTryCmd(a *app) *cobra.Command {
 		Short: "Try the fleet in a throwaway machine",
 		Long: `Try boots a throwaway systemd machine from this host's root file system, switches it to the spec with every agent's
 harness replaced by the demo, tries as each agent what an agent must not be able to do, and that it reaches a web server
-of the trial's which is listed, and shows the status. Nothing of it is left on this host. COMMAND runs in the machine at the end; --shell opens a shell there.`,
+of the trial's which is listed, and shows the status. With a local chat it gives the team a task, and shows
+what becomes of it. Nothing of it is left on this host. COMMAND runs in the machine at the end; --shell opens a shell there.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.try(cmd.Context(), &t, args) },
 	}
 	t.build.spec.add(cmd)
@@ -41,7 +42,7 @@ of the trial's which is listed, and shows the status. Nothing of it is left on t
 	f.BoolVar(&t.check, "check", false, "only say whether this host can run a trial")
 	f.BoolVar(&t.shell, "shell", false, "open a shell in the machine at the end")
 	f.BoolVar(&t.yes, "yes", false, "install what is missing without asking")
-	f.StringVar(&t.harness, "harness", "demo", "the harness that every agent runs")
+	f.StringVar(&t.harness, "harness", demoHarness, "the harness that every agent runs")
 	f.StringVar(&t.root, "root", "/", "boot this root file system instead of the host's")
 	return cmd
 }
@@ -168,6 +169,9 @@ func (a *app) showTrial(ctx context.Context, m *machine.Machine, f *model.Fleet,
 	a.log.Info("trying, as each agent, what an agent must not be able to do")
 	probeErr := a.inside(ctx, m, "fleet", probeCommand)
 	probeErr = errors.Join(probeErr, a.askCanary(m, f))
+	if err := a.giveTask(ctx, m, f); err != nil {
+		return errors.Join(probeErr, err)
+	}
 	if err := a.inside(ctx, m, "fleet", "status"); err != nil {
 		return fmt.Errorf("status in the machine: %w", err)
 	}

@@ -77,9 +77,18 @@ func (v View) sessions(list []status.Session) []string {
 }
 
 func sessionTable(list []status.Session) *table.Table {
-	t := &table.Table{Columns: []table.Column{{Title: "SESSION"}, {Title: "KIND", Rank: 2}, {Title: "START"}, {Title: "TOOK", Rank: 1}, {Title: "RESULT"}, {Title: "COST", Rank: 3}}}
+	t := &table.Table{Columns: []table.Column{
+		{Title: "SESSION"},
+		{Title: "KIND", Rank: 2},
+		{Title: "START"},
+		{Title: "TOOK", Rank: 1},
+		{Title: "RESULT"},
+		{Title: "TOKENS", Rank: 4},
+		{Title: "COST", Rank: 3},
+	}}
 	for _, s := range list {
-		t.Rows = append(t.Rows, table.Cells(fmt.Sprintf("#%d", s.N), sessionKind(s), stamp(s.Start), took(s), orDash(plaintext.Short(s.Result, 20)), cost(s.Cost)))
+		t.Rows = append(t.Rows, table.Cells(fmt.Sprintf("#%d", s.N), sessionKind(s), stamp(s.Start), took(s),
+			orDash(plaintext.Short(s.Result, 20)), tokens(s.TokensIn, s.TokensOut), cost(s.Cost)))
 	}
 	return t
 }
@@ -87,6 +96,9 @@ func sessionTable(list []status.Session) *table.Table {
 func sessionKind(s status.Session) string {
 	if s.Job != "" {
 		return "job " + plaintext.Short(s.Job, 30)
+	}
+	if s.Thread != "" {
+		return "answer in " + plaintext.Short(s.Thread, 50)
 	}
 	return plaintext.Short(s.Kind, 10)
 }
@@ -106,7 +118,14 @@ func (v View) jobs(list []status.Job) []string {
 }
 
 func (v View) jobTable(list []status.Job, withAgent bool) *table.Table {
-	t := &table.Table{Columns: []table.Column{{Title: "JOB"}, {Title: "NEXT"}, {Title: "LAST", Rank: 1}, {Title: "RESULT", Rank: 2}, {Title: "COST", Rank: 3}}}
+	t := &table.Table{Columns: []table.Column{
+		{Title: "JOB"},
+		{Title: "NEXT"},
+		{Title: "LAST", Rank: 1},
+		{Title: "RESULT", Rank: 2},
+		{Title: "TOKENS", Rank: 4},
+		{Title: "COST", Rank: 3},
+	}}
 	if withAgent {
 		t.Columns = append([]table.Column{{Title: "AGENT"}}, t.Columns...)
 	}
@@ -115,7 +134,8 @@ func (v View) jobTable(list []status.Job, withAgent bool) *table.Table {
 		if j.Running {
 			result = "running"
 		}
-		row := table.Cells(plaintext.Line(j.Name), next, ago(v.Now, j.Last), result, cost(j.Cost))
+		row := table.Cells(plaintext.Line(j.Name), next, ago(v.Now, j.Last), result, tokens(j.TokensIn, j.TokensOut),
+			cost(j.Cost))
 		if withAgent {
 			row = append(table.Cells(plaintext.Line(j.Agent)), row...)
 		}
@@ -160,6 +180,14 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// tokens are those read and those written.
+func tokens(in, out int) string {
+	if in <= 0 && out <= 0 {
+		return "-"
+	}
+	return thousands(int64(in)) + " / " + thousands(int64(out))
 }
 
 // cost is what the agent's records say: more than a million is no cost.
