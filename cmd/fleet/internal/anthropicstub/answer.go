@@ -1,24 +1,22 @@
 package anthropicstub
 
 import (
+	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+
+	"fleet/cmd/fleet/internal/standin"
 )
 
-// Token counts that every answer reports, so that tests can tell that a record holds what the harness was told.
-const (
-	InputTokens  = 321
-	OutputTokens = 45
-)
-
-// answer is one message of the assistant: a text, or a call of the tool Bash where command is set.
-type answer struct{ model, text, command string }
+// answer is one message of the assistant: a text, or a call of a shell's tool where command is set.
+type answer struct{ model, text, tool, command string }
 
 func (a answer) content() map[string]any {
 	if a.command != "" {
 		return map[string]any{
-			"type": "tool_use", "id": "toolu_standin", "name": "Bash",
+			"type": "tool_use", "id": "toolu_standin", "name": a.tool,
 			"input": map[string]any{"command": a.command, "description": "asked for by the prompt"},
 		}
 	}
@@ -37,7 +35,7 @@ func (a answer) message(content []any, stop any) map[string]any {
 		"id": "msg_standin", "type": "message", "role": "assistant", "model": a.model,
 		"content": content, "stop_reason": stop, "stop_sequence": nil,
 		"usage": map[string]any{
-			"input_tokens": InputTokens, "output_tokens": OutputTokens,
+			"input_tokens": standin.InputTokens, "output_tokens": standin.OutputTokens,
 			"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
 		},
 	}
@@ -46,10 +44,12 @@ func (a answer) message(content []any, stop any) map[string]any {
 // full is the answer to a request without streaming.
 func (a answer) full() map[string]any { return a.message([]any{a.content()}, a.stopReason()) }
 
-// stream writes the answer as the server-sent events that the API documents: message_start, one content block,
-// message_delta, message_stop.
-func (a answer) stream(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "text/event-stream")
+// events writes one event of a stream.
+type events func(w http.ResponseWriter, kind string, data map[string]any)
+
+// stream writes the answer as the events that the API documents: message_start, one content block, message_delta,
+// message_stop.
+func (a answer) stream(w http.ResponseWriter, event events) {
 	start, delta := a.block()
 	event(w, "message_start", map[string]any{"message": a.message([]any{}, nil)})
 	event(w, "content_block_start", map[string]any{"index": 0, "content_block": start})
@@ -57,7 +57,7 @@ func (a answer) stream(w http.ResponseWriter) {
 	event(w, "content_block_stop", map[string]any{"index": 0})
 	event(w, "message_delta", map[string]any{
 		"delta": map[string]any{"stop_reason": a.stopReason(), "stop_sequence": nil},
-		"usage": map[string]any{"output_tokens": OutputTokens},
+		"usage": map[string]any{"output_tokens": standin.OutputTokens},
 	})
 	event(w, "message_stop", map[string]any{})
 }
@@ -74,21 +74,29 @@ func (a answer) block() (start, delta map[string]any) {
 	return start, map[string]any{"type": "input_json_delta", "partial_json": string(input)}
 }
 
-func event(w http.ResponseWriter, kind string, data map[string]any) {
+// sse writes an event as Anthropic and Google send it.
+func sse(w http.ResponseWriter, kind string, data map[string]any) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	data["type"] = kind
+	standin.Event(w, kind, data)
+}
+
+// frames writes an event as Amazon sends it: in its binary form of a message.
+func frames(w http.ResponseWriter, kind string, data map[string]any) {
+	w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
 	data["type"] = kind
 	text, _ := json.Marshal(data) // maps of strings and numbers: cannot fail
-	fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, text)
+	payload, _ := json.Marshal(map[string]string{"bytes": base64.StdEncoding.EncodeToString(text)})
+	m := eventstream.Message{Payload: payload}
+	for name, value := range map[string]string{":event-type": "chunk", ":content-type": "application/json", ":message-type": "event"} {
+		m.Headers.Set(name, eventstream.StringValue(value))
+	}
+	_ = eventstream.NewEncoder().Encode(w, m)
 	if f, ok := w.(http.Flusher); ok {
 		f.Flush()
 	}
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
-}
-
 func writeError(w http.ResponseWriter, status int, kind, text string) {
-	writeJSON(w, status, map[string]any{"type": "error", "error": map[string]any{"type": kind, "message": text}})
+	standin.JSON(w, status, map[string]any{"type": "error", "error": map[string]any{"type": kind, "message": text}})
 }

@@ -1,98 +1,76 @@
-// Package anthropicstub stands in for Anthropic's Messages API, so that tests run the real Claude Code program without
-// an account or a network. It answers every prompt with one short text; a prompt that holds "run: COMMAND" on a line is
-// answered with a call of the Bash tool first, one that holds "fail: STATUS TYPE TEXT" on a line with that error, and
-// one that holds "limit: EPOCH" as an account whose limit is used up until then. Tests only: no command links it.
+// Package anthropicstub stands in for Anthropic's Messages API, so that tests run the real Claude Code without an account
+// or a network: at Anthropic's own paths, at those of Google's Vertex AI, and at those of Amazon Bedrock. It answers every
+// prompt with one short text, or as the prompt orders; see package standin. Tests only: no command links it.
 package anthropicstub
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
+
+	"fleet/cmd/fleet/internal/standin"
 )
 
-// bodyLimit bounds what is kept of a request: a Claude Code request with all tools is about 150 KiB.
-const bodyLimit = 4 << 20
+// Server is the stand-in; it needs a Book.
+type Server struct{ *standin.Book }
 
-// Request is what the stand-in saw of one request.
-type Request struct {
-	Method string `json:"method"`
-	Path   string `json:"path"`
-	Key    string `json:"key"`    // x-api-key or the bearer token
-	Model  string `json:"model"`  // empty where the request is no message
-	Prompt string `json:"prompt"` // text of the last user message
-}
+// Paths by which Google and Amazon name the model, and whether the answer is a stream.
+var (
+	vertexRe  = regexp.MustCompile(`^/v1/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/([^/:]+):(streamRawPredict|rawPredict)$`)
+	bedrockRe = regexp.MustCompile(`^/model/([^/]+)/(invoke-with-response-stream|invoke)$`)
+)
 
-// Server is the stand-in. Its zero value is ready.
-type Server struct {
-	Log io.Writer // gets each Request as a JSON line where set
-
-	mu   sync.Mutex
-	seen []Request
-}
-
-// Requests returns what was seen so far.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.seen...)
-}
-
-// ServeHTTP answers /v1/messages and /v1/messages/count_tokens; everything else is 404.
+// ServeHTTP answers messages, and counts of their tokens; everything else is 404.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(io.LimitReader(r.Body, bodyLimit))
 	var m message
-	_ = json.Unmarshal(body, &m) // a body that is no message leaves m empty and is recorded as such
-	req := Request{Method: r.Method, Path: r.URL.Path, Key: key(r.Header), Model: m.Model, Prompt: m.prompt()}
-	s.record(req)
-	switch r.URL.Path {
-	case "/v1/messages":
-		reply(w, m)
-	case "/v1/messages/count_tokens":
-		writeJSON(w, http.StatusOK, map[string]any{"input_tokens": 10})
+	body := standin.Read(r, &m)
+	of := events(sse)
+	if at := vertexRe.FindStringSubmatch(r.URL.Path); at != nil {
+		m.Model = at[1]
+	} else if at := bedrockRe.FindStringSubmatch(r.URL.EscapedPath()); at != nil {
+		m.Model, _ = url.PathUnescape(at[1]) // it is one by EscapedPath
+		m.Stream, of = at[2] != "invoke", frames
+	}
+	s.Note(r, standin.Request{Model: m.Model, Prompt: m.prompt(), Body: body})
+	switch {
+	case m.Model != "" && r.URL.Path != "/v1/messages/count_tokens":
+		reply(w, m, of)
+	case r.URL.Path == "/v1/messages/count_tokens":
+		standin.JSON(w, http.StatusOK, map[string]any{"input_tokens": 10})
 	default:
 		writeError(w, http.StatusNotFound, "not_found_error", "the stand-in has no "+r.URL.Path)
 	}
 }
 
-func reply(w http.ResponseWriter, m message) {
-	if f := failRe.FindStringSubmatch(m.prompt()); f != nil {
-		status, _ := strconv.Atoi(f[1]) // three digits by the pattern
-		writeError(w, status, f[2], f[3])
+func reply(w http.ResponseWriter, m message, of events) {
+	order := standin.Orders(m.prompt())
+	if f := order.Fail; f != nil {
+		writeError(w, f.Status, f.Type, f.Text)
 		return
 	}
-	if l := limitRe.FindStringSubmatch(m.prompt()); l != nil {
-		for k, v := range map[string]string{"Status": "rejected", "Reset": l[1], "Representative-Claim": "five_hour"} {
+	if !order.Limit.IsZero() {
+		reset := strconv.FormatInt(order.Limit.Unix(), 10)
+		for k, v := range map[string]string{"Status": "rejected", "Reset": reset, "Representative-Claim": "five_hour"} {
 			w.Header().Set("Anthropic-Ratelimit-Unified-"+k, v)
 		}
-		writeError(w, http.StatusTooManyRequests, "rate_limit_error", "This request would exceed your account's rate limit.")
+		w.Header().Set("Retry-After", strconv.Itoa(int(standin.Wait(order.Limit).Seconds())))
+		writeError(w, http.StatusTooManyRequests, "rate_limit_error", "This request would exceed your account's rate limit. Please try again later.")
 		return
 	}
-	a := m.answer()
+	if !order.Rate.IsZero() {
+		writeError(w, http.StatusBadRequest, "invalid_request_error", "You have reached your specified API usage limits. You will regain access on "+
+			order.Rate.UTC().Format("2006-01-02 at 15:04")+" UTC.")
+		return
+	}
+	a := m.answer(order)
 	if m.Stream {
-		a.stream(w)
+		a.stream(w, of)
 		return
 	}
-	writeJSON(w, http.StatusOK, a.full())
-}
-
-func (s *Server) record(req Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen = append(s.seen, req)
-	if s.Log != nil {
-		_ = json.NewEncoder(s.Log).Encode(req)
-	}
-}
-
-func key(h http.Header) string {
-	if k := h.Get("X-Api-Key"); k != "" {
-		return k
-	}
-	return strings.TrimPrefix(h.Get("Authorization"), "Bearer ")
+	standin.JSON(w, http.StatusOK, a.full())
 }
 
 // message is the part of a request that matters here.
@@ -136,19 +114,21 @@ func (m message) prompt() string {
 	return ""
 }
 
-var (
-	runRe   = regexp.MustCompile(`(?m)^run: (.+)$`)
-	limitRe = regexp.MustCompile(`(?m)^limit: (\d+)$`)
-	failRe  = regexp.MustCompile(`(?m)^fail: ([45]\d\d) (\w+) (.+)$`)
-)
-
-// answer is a call of Bash where the prompt asks for one and the tool is offered, else a text. After the tool has run
-// the last user message is its result, which holds no "run:", so the turn ends.
-func (m message) answer() answer {
-	a := answer{model: m.Model, text: "The stand-in has done its part."}
+func (m message) tools() []string {
+	var out []string
 	for _, t := range m.Tools {
-		if c := runRe.FindStringSubmatch(m.prompt()); t.Name == "Bash" && c != nil {
-			a.command = c[1]
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// answer is a call of a shell where the prompt asks for one and the tool is offered, else a text. After the tool has run
+// the last user message is its result, which holds no order, so the turn ends.
+func (m message) answer(order standin.Order) answer {
+	a := answer{model: m.Model, text: standin.Done}
+	for _, name := range m.tools() {
+		if (name == "Bash" || name == "bash") && order.Command != "" {
+			a.tool, a.command = name, order.Command
 		}
 	}
 	return a

@@ -2,7 +2,6 @@ package anthropicstub_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/fleet/internal/anthropicstub"
+	"fleet/cmd/fleet/internal/standin"
 )
 
 func post(t *testing.T, s *anthropicstub.Server, path, body string) (*http.Response, string) {
@@ -57,9 +58,9 @@ func events(t *testing.T, text string) []string {
 const bash = `"tools":[{"name":"Bash"}],`
 
 func TestStream(t *testing.T) {
-	var log bytes.Buffer
-	s := &anthropicstub.Server{Log: &log}
-	_, text := post(t, s, "/v1/messages", `{"model":"m",`+bash+`"stream":true,"messages":[{"role":"user","content":[{"type":"text","text":"remember\nrun: ls -la"}]}]}`)
+	s := &anthropicstub.Server{Book: new(standin.Book)}
+	body := `{"model":"m",` + bash + `"stream":true,"messages":[{"role":"user","content":[{"type":"text","text":"remember\nrun: ls -la"}]}]}`
+	_, text := post(t, s, "/v1/messages", body)
 	want := []string{"message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
 	if d := cmp.Diff(want, events(t, text)); d != "" {
 		t.Error(d)
@@ -67,13 +68,44 @@ func TestStream(t *testing.T) {
 	if !strings.Contains(text, `"stop_reason":"tool_use"`) || !strings.Contains(text, `\"command\":\"ls -la\"`) {
 		t.Errorf("no call of the tool: %s", text)
 	}
-	seen := anthropicstub.Request{Method: "POST", Path: "/v1/messages", Key: "fleet-test-1", Model: "m", Prompt: "remember\nrun: ls -la"}
-	if d := cmp.Diff([]anthropicstub.Request{seen}, s.Requests()); d != "" {
+	seen := standin.Request{Method: "POST", Path: "/v1/messages", Key: "fleet-test-1", Model: "m", Prompt: "remember\nrun: ls -la", Body: body}
+	got := s.Requests()
+	got[0].Host = ""
+	if d := cmp.Diff([]standin.Request{seen}, got); d != "" {
 		t.Error(d)
 	}
-	var logged anthropicstub.Request
-	if err := json.Unmarshal(log.Bytes(), &logged); err != nil || logged != seen {
-		t.Errorf("logged %s, %v", log.String(), err)
+}
+
+// Google and Amazon name the model in the path, and Amazon frames its events.
+func TestClouds(t *testing.T) {
+	const body = `{"stream":true,"messages":[{"role":"user","content":"hello"}]}`
+	s := &anthropicstub.Server{Book: new(standin.Book)}
+	_, text := post(t, s, "/v1/projects/p/locations/europe-west1/publishers/anthropic/models/claude-x:streamRawPredict", body)
+	if got := events(t, text); len(got) != 6 {
+		t.Errorf("Vertex AI: %s", text)
+	}
+	res, text := post(t, s, "/model/eu.anthropic.claude-y/invoke-with-response-stream", body)
+	var got []string
+	for d, r := eventstream.NewDecoder(), strings.NewReader(text); ; {
+		m, err := d.Decode(r, nil)
+		if err != nil {
+			break
+		}
+		var payload struct{ Bytes []byte }
+		var e struct{ Type string }
+		if err := json.Unmarshal(m.Payload, &payload); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(payload.Bytes, &e); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e.Type)
+	}
+	if len(got) != 6 || res.Header.Get("Content-Type") != "application/vnd.amazon.eventstream" {
+		t.Errorf("Bedrock: %q %v", got, res.Header)
+	}
+	if seen := s.Requests(); seen[0].Model != "claude-x" || seen[1].Model != "eu.anthropic.claude-y" {
+		t.Errorf("%+v", seen)
 	}
 }
 
@@ -83,25 +115,25 @@ func TestAnswers(t *testing.T) {
 		status int
 		want   string
 	}{
-		"text":           {`{"messages":[{"role":"user","content":"hello"}]}`, 200, `"stop_reason":"end_turn"`},
-		"tool not there": {`{"messages":[{"role":"user","content":"run: ls"}]}`, 200, `"stop_reason":"end_turn"`},
-		"result of tool": {`{` + bash + `"messages":[{"role":"user","content":"run: ls"},{"role":"user","content":[{"type":"tool_result","content":"x"}]}]}`, 200, `"stop_reason":"end_turn"`},
-		"asked to fail":  {`{"messages":[{"role":"user","content":"fail: 400 billing_error no money"}]}`, 400, `"message":"no money"`},
-		"no message":     {`nonsense`, 200, `"stop_reason":"end_turn"`},
-		"empty":          {``, 200, `"stop_reason":"end_turn"`},
+		"text":           {`{"model":"m","messages":[{"role":"user","content":"hello"}]}`, 200, `"stop_reason":"end_turn"`},
+		"tool not there": {`{"model":"m","messages":[{"role":"user","content":"run: ls"}]}`, 200, `"stop_reason":"end_turn"`},
+		"result of tool": {`{"model":"m",` + bash + `"messages":[{"role":"user","content":"run: ls"},{"role":"user","content":[{"type":"tool_result","content":"x"}]}]}`, 200, `"stop_reason":"end_turn"`},
+		"asked to fail":  {`{"model":"m","messages":[{"role":"user","content":"fail: 400 billing_error no money"}]}`, 400, `"message":"no money"`},
+		"no message":     {`nonsense`, 404, `"not_found_error"`},
+		"empty":          {``, 404, `"not_found_error"`},
 	} {
-		res, text := post(t, new(anthropicstub.Server), "/v1/messages", c.body)
+		res, text := post(t, &anthropicstub.Server{Book: new(standin.Book)}, "/v1/messages", c.body)
 		if res.StatusCode != c.status || !strings.Contains(text, c.want) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, text)
 		}
 	}
-	if res, _ := post(t, new(anthropicstub.Server), "/v1/else", ""); res.StatusCode != http.StatusNotFound {
+	if res, _ := post(t, &anthropicstub.Server{Book: new(standin.Book)}, "/v1/else", ""); res.StatusCode != http.StatusNotFound {
 		t.Errorf("another path: %d", res.StatusCode)
 	}
 }
 
 func TestUsageLimit(t *testing.T) {
-	res, _ := post(t, new(anthropicstub.Server), "/v1/messages", `{"messages":[{"role":"user","content":"limit: 1795181012"}]}`)
+	res, _ := post(t, &anthropicstub.Server{Book: new(standin.Book)}, "/v1/messages", `{"model":"m","messages":[{"role":"user","content":"limit: 1795181012"}]}`)
 	if res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Anthropic-Ratelimit-Unified-Reset") != "1795181012" {
 		t.Errorf("%d %v", res.StatusCode, res.Header)
 	}

@@ -27,11 +27,13 @@ const specText = `{
   activation: { health: '2s', deadman: '60s', job: '45s' },
   local hostile = {
     program: 'hostile', interactive: ['hostile', 'agent', '--', '{{prompt}}'], headless: ['hostile', 'agent', '--', '{{prompt}}'],
-    turnEnd: 'exit', result: 'text',
+    turnEnd: 'exit',
   },
   harnesses: {
-    managed: hostile { settings: 'claude-code', settingsDir: '/etc/claude-code' },
-    plain: hostile { settings: 'none', instructions: 'INSTRUCTIONS.md' },
+    managed: hostile {
+      settings: { 'managed-settings.json': { defaultMode: '{{permissions.mode}}' }, 'CLAUDE.md': '{{instructions}}' }, settingsDir: '/etc/claude-code',
+    },
+    plain: hostile { instructions: 'INSTRUCTIONS.md' },
   },
   defaults: {
     harness: 'managed', mode: 'headless', iteration: '10m', session: '5m', prompt: 'idle', instructions: ['Be kind.'],

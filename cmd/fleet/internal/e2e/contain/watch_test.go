@@ -83,7 +83,7 @@ func stray(dir string, users map[string]string) string {
 func (f *fleet) startWatch() {
 	f.t.Helper()
 	f.MustRun("systemd-run", "-q", "--unit=watch", program, "watch")
-	want := fmt.Sprintf("watching %d\n", 2*len(agents)) // with their gates
+	want := fmt.Sprintf("watching %d\n", 2*len(agents)+2) // with their gates, and the chat with its own
 	f.Eventually("the watcher", 10*time.Second, func() error {
 		if text, _ := f.Try("cat", watchLog); text != want {
 			return fmt.Errorf("it says %q", text)

@@ -3,10 +3,7 @@
 package egress
 
 import (
-	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,7 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"fleet/cmd/fleet/internal/e2e"
 )
 
 // brokeredClients are real programs that find the placeholder where they look for their credential, and what the origin
@@ -69,6 +67,7 @@ func TestBrokeredClients(t *testing.T) {
 // A request that is signed with the placeholder arrives signed with the key.
 func TestBrokeredSignature(t *testing.T) {
 	t.Parallel()
+	keys := aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: values["SIGNED"]}
 	secret(t, func(t *testing.T, a *agent) {
 		for script, body := range map[string]string{
 			`https://s3.test/bucket/a%20b?list-type=2&prefix=x`:                              "",
@@ -81,7 +80,7 @@ func TestBrokeredSignature(t *testing.T) {
 				t.Fatalf("the origin saw %+v", seen)
 			}
 			head := http.Header(seen[0].Header)
-			if got, want := head.Get("Authorization"), signed(t, seen[0].Method, "https://s3.test"+seen[0].Path, head, body); got != want {
+			if got, want := head.Get("Authorization"), e2e.Signature(t, keys, seen[0].Method, "https://s3.test"+seen[0].Path, head, body); got != want {
 				t.Errorf("%s: the origin saw %s\nwant %s", script, got, want)
 			}
 		}
@@ -93,30 +92,4 @@ func TestBrokeredSignature(t *testing.T) {
 			return &refused{reason: out}
 		}}})
 	})
-}
-
-// signed returns the signature that Amazon's own library makes of a request that an origin saw.
-func signed(t *testing.T, method, address string, head http.Header, body string) string {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, list, _ := strings.Cut(head.Get("Authorization"), "SignedHeaders=")
-	list, _, _ = strings.Cut(list, ",")
-	for name := range strings.SplitSeq(list, ";") {
-		if v := head.Get(name); v != "" {
-			r.Header.Set(name, v)
-		}
-	}
-	at, err := time.Parse("20060102T150405Z", head.Get("X-Amz-Date"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := aws.Credentials{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: values["SIGNED"]}
-	s := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	if err := s.SignHTTP(context.Background(), keys, r, fmt.Sprintf("%x", sha256.Sum256([]byte(body))), "s3", "eu-central-1", at); err != nil {
-		t.Fatal(err)
-	}
-	return r.Header.Get("Authorization")
 }

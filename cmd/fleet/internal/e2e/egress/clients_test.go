@@ -20,8 +20,7 @@ const sshPort = 2222
 // clients is what a machine needs so that agents have programs that Debian does not.
 func clients(t testing.TB) machine.Options {
 	t.Helper()
-	version, dir := e2e.ClaudeCode(t)
-	return machine.Options{Binds: []machine.Bind{{Outside: dir, Inside: "/usr/local/lib/claude-code-" + version}}}
+	return machine.Options{Binds: []machine.Bind{e2e.Installed(t, "claude-code").Bind()}}
 }
 
 // serveSSH makes a repository, and has a real sshd in the network namespace of the origins serve it to the agents' keys.

@@ -16,6 +16,7 @@ import (
 
 	"fleet/cmd/fleet/internal/anthropicstub"
 	"fleet/cmd/fleet/internal/e2e/origins"
+	"fleet/cmd/fleet/internal/standin"
 )
 
 // repositories is the folder of the machine with what git.test serves.
@@ -32,7 +33,7 @@ func hosts() []origins.Host {
 		{Name: "private.test", Handler: private(git)},
 		{Name: "api.github.com", Handler: http.HandlerFunc(gitHub)},
 		{Name: "registry.test", Handler: registry()},
-		{Name: "api.anthropic.com", Handler: new(anthropicstub.Server)},
+		{Name: "api.anthropic.com", Handler: &anthropicstub.Server{Book: new(standin.Book)}},
 	}...)
 }
 

@@ -30,7 +30,7 @@ const specText = `{
   activation: { health: '2s', deadman: '60s', job: '45s' },
   harnesses: {
     orders: { program: 'attempter', interactive: ['attempter', '{{prompt}}'], headless: ['attempter', '{{prompt}}'],
-              turnEnd: 'exit', result: 'text', settings: 'none' },
+              turnEnd: 'exit' },
   },
   defaults: { harness: 'orders', mode: 'headless', iteration: '10s', session: '2h', prompt: 'serve' },
   agents: {

@@ -213,11 +213,14 @@ func TestSidecarOfOthers(t *testing.T) {
 	l := keep(t)
 	for _, key := range []string{"n2", "u2"} {
 		a := l.agent(t, key)
-		if out, exit := a.sh(order{Script: "cat /etc/fleet/mcp.json; ls /etc/fleet/mcp-connect"}); exit == 0 {
+		if out, exit := a.sh(order{Script: `grep -E '"(tool|own)"' /etc/fleet/mcp.json || ls /run/fleet/demo/` + key + "/sidecar-*"}); exit == 0 {
 			t.Errorf("%s is told of sidecars: %s", key, out)
 		}
-		at := strings.TrimSpace(l.Sh(`sed -n 's/.*"url": "http:..\(.*\).mcp".*/\1/p' /run/fleet/demo/active/agents/u1/mcp.json | head -n 1`))
-		for _, address := range []string{at, "127.0.0.1:3200", "127.0.0.1:3201"} {
+		others := strings.Fields(l.Sh(`sed -n 's/.*"url": "http:..\(.*\).mcp".*/\1/p' /run/fleet/demo/active/agents/u1/mcp.json`))
+		if len(others) != 3 {
+			t.Errorf("u1 is told of %q, not of the chat and two sidecars", others)
+		}
+		for _, address := range append(others, "127.0.0.1:3200", "127.0.0.1:3201") {
 			out, exit := a.sh(order{Script: "curl -sS -m 5 --noproxy '*' -X POST -H 'Content-Type: application/json' -d '{}' http://" + address + "/mcp", Time: 20 * time.Second})
 			if exit == 0 {
 				t.Errorf("%s reaches %s: %s", key, address, out)

@@ -26,7 +26,7 @@ while :; do sleep 1000 & sleep 0.05; done 2>/dev/null`
 // besieged returns the n-th spec with a good agent and a rogue, both of which it restarts; the rogue's runner is new too.
 func besieged(n int) string {
 	return e2e.Spec(short, fmt.Sprintf(`{
-		harnesses: { rogue: { program: 'bash', headless: ['bash', '-c', '{{prompt}}'], settings: 'none', turnEnd: 'exit' } },
+		harnesses: { rogue: { program: 'bash', headless: ['bash', '-c', '{{prompt}}'], turnEnd: 'exit' } },
 		agents: {
 			good: { limits: { tasks: %[1]d } },
 			rogue: { harness: 'rogue', mode: 'headless', prompt: %[2]q, limits: { tasks: %[1]d, tmp: '64M', disk: '64M' } },

@@ -1,0 +1,3 @@
+// Package chat holds the tests of a team's chat on a real machine: agents in their containment speak over the sockets that
+// systemd made for them, operators by the tool.
+package chat
