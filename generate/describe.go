@@ -67,6 +67,7 @@ func agent(m *model.Fleet, a model.Agent) manifest.Agent {
 		Session: seconds(a.Session), Sudo: a.Sudo, Signing: a.Git.Signing, Limits: limits(a.Limits),
 		PermissionMode: a.Permissions.Mode,
 	}
+	out.Login = len(a.Harness.Login) > 0
 	if a.Enabled {
 		out.Unit = string(m.AgentUnit(a.Key))
 	}

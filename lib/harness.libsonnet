@@ -207,6 +207,7 @@ local keyLimit = 'API usage limits[.] You will regain access on ([0-9]{4}-[0-9]{
       { match: keyLimit, until: 'time' },
     ],
     turnEnd: 'stop-hook',
+    login: { command: ['claude', 'auth', 'login'], egress: ['platform.claude.com'] },
     providers: {
       anthropic: {
         header: 'x-api-key',
@@ -301,6 +302,7 @@ local keyLimit = 'API usage limits[.] You will regain access on ([0-9]{4}-[0-9]{
       { match: 'econnecting[. ]+[0-9]+/[0-9]+ [^"]{1,99}last status: 429 Too Many Requests(.{1,300}› |[)]"[}]( Terminated)? $)', until: 'hour' },
     ],
     turnEnd: 'stop-hook',
+    login: { command: ['codex', 'login', '--device-auth'], egress: ['auth.openai.com', 'chatgpt.com'] },
     providers: {
       openai: codexProvider('{{provider.url}}'),
       ollama: codexProvider('{{provider.url}}/v1') + { needs: ['model'] },
@@ -369,6 +371,12 @@ local keyLimit = 'API usage limits[.] You will regain access on ([0-9]{4}-[0-9]{
       { match: 'exhausted your capacity|TerminalQuotaError', until: 'hour' },
     ],
     turnEnd: 'stop-hook',
+    // It asks as it begins; /quit ends it after that.
+    login: {
+      command: ['gemini'],
+      egress: ['cloudcode-pa.googleapis.com', 'oauth2.googleapis.com', 'www.googleapis.com'],
+      settings: { 'settings.json': { security: { auth: { selectedType: 'oauth-personal' } } } },
+    },
     providers: {
       // By an API key of Google Cloud's; its own way to other credentials wants more than a placeholder.
       vertex: {
@@ -435,6 +443,7 @@ local keyLimit = 'API usage limits[.] You will regain access on ([0-9]{4}-[0-9]{
       { match: 'usage limit has been reached|exceeded your current quota|insufficient_quota|exceed your account.s rate limit', until: 'hour' },
     ],
     turnEnd: 'stop-hook',
+    login: { command: ['opencode', 'auth', 'login'], egress: ['auth.openai.com', 'chatgpt.com'] },
     providers: {
       anthropic: opencodeProvider('@ai-sdk/anthropic', {
         baseURL: '{{provider.url}}/v1',
@@ -469,6 +478,7 @@ local keyLimit = 'API usage limits[.] You will regain access on ([0-9]{4}-[0-9]{
     options: { model: ['--model', '{{model}}'], effort: ['--effort', '{{effort}}'] },
     efforts: ['low', 'medium', 'high', 'xhigh', 'max'],
     instructions: 'INSTRUCTIONS.md',
+    login: { command: ['demo', '--login'] },
     result: claudeResult,
     message: claudeMessage,
     sessionName: claudeSession,

@@ -102,7 +102,9 @@ func (c Control) running(ctx context.Context, picked []manifest.Agent) (map[stri
 	var names, templates []string
 	for _, a := range picked {
 		names = append(names, c.Units(a.Key)...)
-		templates = append(templates, strings.Replace(c.attachUnit(a.Key, 0), "@0.", "@.", 1))
+		for _, unit := range []string{c.attachUnit(a.Key, 0), c.loginUnit(a.Key, 0)} {
+			templates = append(templates, strings.Replace(unit, "@0.", "@.", 1))
+		}
 	}
 	units, err := c.Systemd.Units(ctx, names, templates...)
 	if err != nil {
@@ -127,7 +129,8 @@ func (f *Fleet) owns(key, unit string) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(unit, "fleet-"+f.Project+"-"+key+"-attach@")
+	ours := "fleet-" + f.Project + "-" + key
+	return strings.HasPrefix(unit, ours+"-attach@") || strings.HasPrefix(unit, ours+"-login@")
 }
 
 // killed sees to it that a stop ends.

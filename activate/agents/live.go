@@ -117,6 +117,11 @@ func (f *Fleet) attachUnit(key string, n int) string {
 	return fmt.Sprintf("fleet-%s-%s-attach@%d.service", f.Project, key, n)
 }
 
+// loginUnit returns the name of the unit that logs the agent of this key in on terminal n.
+func (f *Fleet) loginUnit(key string, n int) string {
+	return fmt.Sprintf("fleet-%s-%s-login@%d.service", f.Project, key, n)
+}
+
 // jobPrefix is what the names of all units of an agent's jobs begin with.
 func (f *Fleet) jobPrefix(key string) string { return fmt.Sprintf("fleet-%s-%s-job-", f.Project, key) }
 

@@ -60,7 +60,7 @@ func OfAgent(all []status.Drift, a manifest.Agent) []status.Drift {
 
 // ofAgent matches what follows the name of an agent in the names of its other units. Keys that end so are refused in a
 // spec.
-var ofAgent = regexp.MustCompile(`^-(net\.service|gate\.(socket|service)|ca\.service|attach@\.service|sign\.(socket|service)|probe\.service|job-[^/]+\.(timer|service))$`)
+var ofAgent = regexp.MustCompile(`^-(net\.service|gate\.(socket|service)|ca\.service|(attach|login)@\.service|sign\.(socket|service)|probe\.service|job-[^/]+\.(timer|service))$`)
 
 // counters returns what the firewall rejected of the agent.
 func counters(c agents.Control, key string) []status.Counter {

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"fleet/activate/agents"
 	"fleet/activate/terminal"
 )
 
@@ -32,45 +27,12 @@ The agent's bytes never reach your terminal: they are drawn by a tmux of your ow
 passing through of escape sequences. No process of yours connects to the agent.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeKeys(1),
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.attach(cmd.Context(), args[0], readOnly) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.show(cmd.Context(), "attach", args[0], "", readOnly, agents.Control.Attach)
+		},
 	}
 	cmd.Flags().BoolVarP(&readOnly, "read-only", "r", false, "only look: nothing that you type reaches the agent")
 	return cmd
-}
-
-func (a *app) attach(ctx context.Context, key string, readOnly bool) error {
-	in, ok := a.in.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return usage(errors.New("attach needs a terminal on its standard input\n  hint: fleet logs KEY shows what an agent did"))
-	}
-	c, done, err := a.control(ctx, "attach")
-	if err != nil {
-		return err
-	}
-	defer done()
-	of, err := agent(c.Fleet, key)
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // a lost connection ends the view in order
-	defer stop()
-	operator, err := terminal.ThisOperator(os.Getenv)
-	if err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program for the view: %w", err)
-	}
-	how, err := c.Attach(ctx, of, terminal.View{
-		Title: c.Project + "/" + key, ReadOnly: readOnly, Operator: operator,
-		Relay: []string{self, relayCommand}, Terminal: in, Folder: viewFolder,
-	})
-	if err != nil {
-		return err
-	}
-	a.log.Info(how)
-	return nil
 }
 
 func newRelayCmd() *cobra.Command {

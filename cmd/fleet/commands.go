@@ -17,7 +17,7 @@ func commands(a *app) (groups []*cobra.Group, all []*cobra.Command) {
 			newUninstallCmd(a),
 		}},
 		{"work", "Daily work:", []*cobra.Command{
-			newStatusCmd(a), newStartCmd(a), newStopCmd(a), newRestartCmd(a), newAttachCmd(a), newSendCmd(a), newLogsCmd(a),
+			newStatusCmd(a), newStartCmd(a), newStopCmd(a), newRestartCmd(a), newAttachCmd(a), newLoginCmd(a), newSendCmd(a), newLogsCmd(a),
 			newJobsCmd(a), newTriggerCmd(a),
 		}},
 		{"chat", "The team's chat (operators):", []*cobra.Command{newChatCmd(a), newTasksCmd(a)}},

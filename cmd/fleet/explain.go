@@ -172,6 +172,9 @@ func (c cause) text() string {
 	if c.Models != nil {
 		line("models", "of provider %s: %s at %s", c.Models.Name, c.Models.Kind, c.Models.Users[0].URL)
 	}
+	if c.Agent.Login {
+		line("login", "by fleet login %s; the token lies with the agent: expose", c.Agent.Key)
+	}
 	for _, s := range c.Secrets {
 		line("secret", "%s: %s", s.Name, s.Disposition)
 	}

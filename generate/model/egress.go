@@ -130,6 +130,7 @@ func allowing(f *fleet.Fleet, key string) []rules {
 		{place: "egress.allow", rules: f.Egress.Allow, private: f.Egress.Private},
 		{place: "agents." + key + ".egress.allow", rules: a.Egress.Allow, private: f.Egress.Private},
 		floor(f, key),
+		loginRules(f, key),
 	}
 }
 

@@ -147,6 +147,7 @@ type Harness struct {
 	Limits       []fleet.UsageLimit
 	TurnEnd      string
 	TurnFailed   []TurnFailed
+	Login        []string // command line of its own login, nil where the agent has none
 }
 
 // TurnFailed is fleet.TurnFailed resolved.

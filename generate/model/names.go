@@ -51,6 +51,9 @@ func (f *Fleet) CAUnit(key string) UnitName { return f.Unit(key + "-ca.service")
 // AttachUnit is the template that gives an operator the agent's terminal; its instance is the number of a pty.
 func (f *Fleet) AttachUnit(key string) UnitName { return f.Unit(key + "-attach@.service") }
 
+// LoginUnit is the template that runs the harness's own login; its instance is the number of a pty.
+func (f *Fleet) LoginUnit(key string) UnitName { return f.Unit(key + "-login@.service") }
+
 // ProbeUnit tries as the agent, in its sandbox, what an agent must not be able to do.
 func (f *Fleet) ProbeUnit(key string) UnitName { return f.Unit(key + "-probe.service") }
 

@@ -211,24 +211,26 @@ func layOver(under, over map[string]any) map[string]any {
 	return out
 }
 
-// provided returns a harness as it is for an agent with a provider, and what the harness calls the agent's model.
-func provided(f *fleet.Fleet, key string) (fleet.Harness, string) {
+// furnished returns a harness as it is for one agent, with its provider or its login, and what it calls the agent's model.
+func furnished(f *fleet.Fleet, key string) (fleet.Harness, string) {
 	a := f.Agents[key]
 	h := f.Harnesses[a.Harness]
+	if h.Login != nil && a.Login {
+		h.Env = laid(h.Env, h.Login.Env)
+		h.Settings = layOver(h.Settings, h.Login.Settings)
+	}
 	_, data, ok := providerOf(f, key)
 	if !ok {
 		return h, a.Model
 	}
 	of := providerValues(f, key)
-	h.Env = maps.Clone(h.Env)
-	if h.Env == nil {
-		h.Env = map[string]string{}
-	}
-	for _, name := range slices.Sorted(maps.Keys(data.Env)) {
-		if value, ok := fillText(data.Env[name], of); ok {
-			h.Env[name] = value
+	env := map[string]string{}
+	for name, text := range data.Env {
+		if value, ok := fillText(text, of); ok {
+			env[name] = value
 		}
 	}
+	h.Env = laid(h.Env, env)
 	if settings, ok := fillProvider(data.Settings, of); ok {
 		h.Settings = layOver(h.Settings, settings.(map[string]any))
 	}
@@ -237,4 +239,24 @@ func provided(f *fleet.Fleet, key string) (fleet.Harness, string) {
 		model = ""
 	}
 	return h, model
+}
+
+// laid returns an environment with another one laid over it.
+func laid(under, over map[string]string) map[string]string {
+	out := maps.Clone(under)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, over)
+	return out
+}
+
+// loginRules are the hosts that an agent's harness needs for its login.
+func loginRules(f *fleet.Fleet, key string) rules {
+	a := f.Agents[key]
+	out := rules{place: "harnesses." + a.Harness + ".login.egress"}
+	if h := f.Harnesses[a.Harness]; a.Login && h.Login != nil {
+		out.rules = h.Login.Egress
+	}
+	return out
 }

@@ -148,10 +148,13 @@ func (r *resolver) agent(key string, uid int, a fleet.Agent) Agent {
 	}
 	out.Prompt = fill(r.fleet, &out, a.Prompt)
 	out.Instructions = compose(r.fleet, &out, a.Instructions)
-	h, model := provided(r.fleet, key)
+	h, model := furnished(r.fleet, key)
 	out.Model, a.Model = model, model
 	out.Harness = harness(a.Harness, h, a, hasChat(r.fleet) && a.HasChat())
 	out.Provider = provider(r.fleet, key)
+	if h.Login != nil && a.Login {
+		out.Harness.Login = h.Login.Command
+	}
 	for _, f := range r.fleet.Harnesses[a.Harness].TurnFailed {
 		out.Harness.TurnFailed = append(out.Harness.TurnFailed, TurnFailed{f.Match, r.duration(f.Still)})
 	}

@@ -10,7 +10,13 @@ import (
 
 // secrets says of each credential who holds it, where it goes and who has what.
 func secrets(b *strings.Builder, m *model.Fleet) {
-	if len(m.Secrets) == 0 {
+	var logins []*model.Agent
+	for _, a := range enabled(m) {
+		if len(a.Harness.Login) > 0 {
+			logins = append(logins, a)
+		}
+	}
+	if len(m.Secrets)+len(logins) == 0 {
 		return
 	}
 	b.WriteString("\n## Secrets\n\nNo value is here, nor in any file of the generation: they are in the host's vault, sealed for that host.\n\n")
@@ -22,11 +28,17 @@ func secrets(b *strings.Builder, m *model.Fleet) {
 		}
 		row(b, s.Name, s.Disposition, holder(s), list(s.Agents), hosts, s.Place, s.Note)
 	}
+	for _, a := range logins {
+		row(b, "token of a login to "+a.Harness.Name, fleet.Expose, "the agent itself, in its home", a.Key, "whatever its agent may reach", "", "")
+	}
 	b.WriteString("\nA broker's agents have a placeholder, for which their own gate puts the value into requests over verified TLS.\n")
 	for _, s := range m.Secrets {
 		if s.Disposition == fleet.Expose && len(s.Agents) > 0 {
 			b.WriteString("\n**" + text(s.Name) + " can be leaked** by " + text(strings.Join(s.Agents, ", ")) + ", to every host that it may reach.\n")
 		}
+	}
+	for _, a := range logins {
+		b.WriteString("\n**The token of its login can be leaked** by " + text(a.Key) + ", to every host that it may reach.\n")
 	}
 }
 

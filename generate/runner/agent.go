@@ -44,7 +44,23 @@ func (a *agent) files() []artifact.File {
 	for i := range a.Schedules {
 		out = append(out, a.job(&a.Schedules[i]))
 	}
+	if len(a.Harness.Login) > 0 {
+		out = append(out, a.login())
+	}
 	return append(out, a.home...)
+}
+
+// login is the script of the harness's own login.
+func (a *agent) login() artifact.File {
+	h := newHeader("agents."+a.Key, a.faults)
+	a.folders(h)
+	argv := a.commandLine(a.Harness.Login)
+	h.set("harness.login", "program", argv[0])
+	h.lines("harness.login", "argv", argv)
+	h.set("harness", "instructions", a.Harness.Instructions)
+	h.table("harness.home", "files", a.homeRows())
+	h.tools([]artifact.File{furnishScript})
+	return h.script(artifact.Path(a.File("login")), loginBody)
 }
 
 // task is what differs between an agent's loop and a job.

@@ -30,6 +30,9 @@ var (
 	watchdogProject string
 )
 
+//go:embed script/login.sh
+var loginBody string
+
 //go:embed script/session.sh
 var sessionText string
 
@@ -62,11 +65,12 @@ var tmuxText string
 
 // The scripts that are the same for every fleet.
 var (
-	demoScript  = artifact.Script("libexec/demo", demoText)
-	dueScript   = artifact.Script("libexec/due", dueText)     // which jobs alone call
-	delayScript = artifact.Script("libexec/delay", delayText) // and loops
-	tools       = []artifact.File{
-		artifact.Script("libexec/furnish", furnishText),
+	demoScript    = artifact.Script("libexec/demo", demoText)
+	dueScript     = artifact.Script("libexec/due", dueText)     // which jobs alone call
+	delayScript   = artifact.Script("libexec/delay", delayText) // and loops
+	furnishScript = artifact.Script("libexec/furnish", furnishText)
+	tools         = []artifact.File{
+		furnishScript,
 		artifact.Script("libexec/limit", limitText),
 		artifact.Script("libexec/records", recordsText),
 		artifact.Script("libexec/said", saidText),

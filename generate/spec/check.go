@@ -42,6 +42,9 @@ func checkFleet(found *faults, f *fleet.Fleet, builtin *builtin) {
 	c.egress()
 	c.secrets()
 	c.providers()
+	for _, key := range c.keys() {
+		c.login(place{"agents", key, "login"}, key, f.Agents[key])
+	}
 	c.sidecars()
 	c.coordination()
 	c.sharedMounts()
@@ -58,7 +61,7 @@ var takenProjects = []string{"systemd", "www", "debian", "dbus", "polkit", "sshd
 var takenKeys = append([]string{"lock", "status"}, manifest.ReservedKeys...)
 
 // Ends of an agent's units beside its service.
-var takenEnds = []string{"-net", "-gate", "-ca", "-sign", "-attach", "-probe"}
+var takenEnds = []string{"-net", "-gate", "-ca", "-sign", "-attach", "-login", "-probe"}
 
 // names refuses names that are taken, and two things with one name.
 func (c *checker) names() {
@@ -118,7 +121,7 @@ func (c *checker) derivedNames() {
 		}
 		for _, unit := range []model.UnitName{
 			m.AgentUnit(key), m.NetUnit(key), m.GateService(key), m.GateSocket(key), m.CAUnit(key), m.AttachUnit(key),
-			m.SignService(key), m.SignSocket(key),
+			m.LoginUnit(key), m.SignService(key), m.SignSocket(key),
 		} {
 			claim(p, "unit", string(unit))
 		}

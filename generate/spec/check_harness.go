@@ -58,6 +58,7 @@ func (c *checker) harness(p place, h fleet.Harness) {
 		c.length(p.in("home", name), h.Home[name], homeLimit)
 	}
 	c.settings(p.in("settings"), h.Settings, "")
+	c.harnessLogin(p.in("login"), h.Login)
 	for _, kind := range slices.Sorted(maps.Keys(h.Providers)) {
 		c.harnessProvider(p.in("providers", kind), h.Providers[kind])
 	}
@@ -166,9 +167,9 @@ func (c *checker) templates(p place, argv []string, more ...string) {
 
 func (c *checker) etcFolder(p place, h fleet.Harness) {
 	switch {
-	case h.SettingsDir == "" && (len(h.Settings) > 0 || h.ProviderSettings()):
+	case h.SettingsDir == "" && (len(h.Settings) > 0 || h.LaidSettings()):
 		c.error(p, "is missing", `settings must be bound somewhere, such as "/etc/my-agent"`)
-	case h.SettingsDir != "" && len(h.Settings) == 0 && !h.ProviderSettings():
+	case h.SettingsDir != "" && len(h.Settings) == 0 && !h.LaidSettings():
 		c.error(p, "has no effect without settings", "take it out")
 	case slices.Contains(takenEtc, path.Base(h.SettingsDir)):
 		c.error(p, show(h.SettingsDir)+" is the system's own", "name a folder that only this harness reads")

@@ -3,7 +3,7 @@ package spec
 import "fleet/schemas/policy"
 
 // harnessKeys are an agent's keys whose values only its own harness understands.
-var harnessKeys = []string{"model", "effort", "permissions"}
+var harnessKeys = []string{"model", "effort", "permissions", "provider", "login"}
 
 // rehearseEgress lists the trial's web server, and takes away what there is no way to in a throwaway machine.
 func rehearseEgress(top map[string]any) {

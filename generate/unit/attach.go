@@ -25,12 +25,7 @@ func (b *builder) attach(a *model.Agent) {
 	s.Span("TimeoutStopSec", 5*time.Second)
 	s.Words("KillMode", "control-group")
 	s.Int("SuccessExitStatus", 1) // tmux's when it is told to end
-	s.Words("StandardInput", "tty-force")
-	s.Words("StandardOutput", "tty")
-	s.Words("StandardError", "journal")
-	s.Raw("TTYPath", "/dev/pts/%i")
-	s.Yes("TTYReset")
-	s.Words("SyslogLevelPrefix", "no")
+	b.onTerminal(s)
 	b.sandbox(s, a, box{})
 	b.environment(s, a)
 	b.recordAgent(s, a)

@@ -53,6 +53,7 @@ func (b *builder) agentUnits(a *model.Agent) {
 	b.checkMounts(a)
 	b.agent(a)
 	b.attach(a)
+	b.login(a)
 	b.probe(a)
 	b.comeBack(a)
 	if a.Isolation == model.Namespace {

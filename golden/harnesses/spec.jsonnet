@@ -1,5 +1,5 @@
 // Each harness that comes with fleet: its command lines, managed settings, hooks and sidecars as it reads them, and its
-// credential held by the gate.
+// credential held by the gate, or a login of its own.
 local fleet = import 'fleet.libsonnet';
 
 fleet.new('many') {
@@ -13,6 +13,8 @@ fleet.new('many') {
       harness: 'gemini', model: 'gemini-2.5-pro', secrets: ['GEMINI_API_KEY'],
       permissions: { mode: 'acceptEdits', allow: ['run_shell_command(git)'], deny: ['google_web_search'] },
     },
+    'codex-account': fleet.agent { harness: 'codex', login: true },
+    'gemini-account': fleet.agent { harness: 'gemini', login: true },
     'headless-codex': self.codex { mode: 'headless', model: null, effort: null },
     opencode: fleet.agent {
       harness: 'opencode', model: 'openai/gpt-5', effort: 'high', secrets: ['OPENAI_API_KEY'],

@@ -31,6 +31,9 @@ func calling(m *manifest.Manifest, key string) []string {
 // having returns what each secret is to an agent, in words.
 func having(m *manifest.Manifest, key string) []string {
 	var out []string
+	if a := find(m, key); a != nil && a.Login {
+		out = append(out, "has the token of its login to an account of "+a.Harness+"'s (expose) and can leak it")
+	}
 	for _, s := range m.Secrets {
 		if find(m, key) == nil || !slices.Contains(s.Agents, key) {
 			continue

@@ -32,6 +32,7 @@ type Agent struct {
 	Role         string              `json:"role,omitempty"`
 	Enabled      bool                `json:"enabled"`
 	Harness      string              `json:"harness"`
+	Login        bool                `json:"login"`
 	Provider     string              `json:"provider,omitempty"` // "" is the harness's vendor
 	Model        string              `json:"model,omitempty"`
 	Effort       string              `json:"effort,omitempty"`
@@ -257,7 +258,16 @@ type Harness struct {
 	Limits       []UsageLimit               `json:"limits"`                 // by what a used-up account is known; the first that matches counts
 	TurnEnd      string                     `json:"turnEnd"`                // how the runner learns that an interactive turn is over: "stop-hook" or "exit"
 	TurnFailed   []TurnFailed               `json:"turnFailed"`             // how a failed turn is seen where no hook tells
+	Login        *HarnessLogin              `json:"login,omitempty"`        // nil: it has none
 	Providers    map[string]HarnessProvider `json:"providers"`              // by kind
+}
+
+// HarnessLogin is how a harness is logged in to an account of its vendor's.
+type HarnessLogin struct {
+	Command  []string          `json:"command"`
+	Egress   []EgressRule      `json:"egress"` // beside the harness's own
+	Env      map[string]string `json:"env"`
+	Settings map[string]any    `json:"settings"` // laid over those of the harness
 }
 
 // TurnFailed is a text with which a program shows that a turn has failed, or waits for what may not come.

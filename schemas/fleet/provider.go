@@ -41,8 +41,11 @@ var ProviderVariables = []string{
 	"{{provider.bearer}}", "{{provider.header}}", "{{provider.sigv4}}", "{{provider.keyId}}",
 }
 
-// ProviderSettings says whether the harness has settings for providers.
-func (h *Harness) ProviderSettings() bool {
+// LaidSettings says whether the harness has settings for providers or for its login.
+func (h *Harness) LaidSettings() bool {
+	if h.Login != nil && len(h.Login.Settings) > 0 {
+		return true
+	}
 	for _, p := range h.Providers {
 		if len(p.Settings) > 0 {
 			return true

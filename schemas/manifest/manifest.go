@@ -86,6 +86,7 @@ type Agent struct {
 	Unsafe         []string          `json:"unsafe,omitempty"`         // loosened systemd directives
 	Limits         map[string]string `json:"limits,omitempty"`
 	Signing        bool              `json:"signing,omitempty"`
+	Login          bool              `json:"login,omitempty"` // its harness is logged in to an account, whose token it has
 	Schedules      []string          `json:"schedules,omitempty"`
 }
 

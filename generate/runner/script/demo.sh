@@ -5,14 +5,29 @@
 # a task from the team's chat where there is one, does a little work in its workspace, tells what it does, and ends.
 #
 #   demo [--headless] [--resume SESSION] [--model NAME] [--effort LEVEL] -- PROMPT
+#   demo --login
 #
 # Lines in the prompt that begin with "demo:" make it do what is hard to wait for: "demo: sleep SECONDS",
 # "demo: print TEXT", "demo: exit STATUS", "demo: cost DOLLARS". With --headless its last line is a result as Claude Code
-# prints it.
+# prints it. With --login it asks for a code on its terminal, as harnesses do, and keeps it in its home.
 set -u
 model=none effort=none headless='' resume='' taken='' status=0
+say() { printf '%s\n' "$*"; }
+
+login() {
+	say 'Open https://demo.invalid/login in a browser and paste the code that it shows:'
+	if ! read -r code || [ -z "$code" ]; then
+		say 'That is no code.'
+		exit 1
+	fi
+	umask 077
+	printf '%s\n' "$code" >"$HOME/.demo-token" && say "You are logged in as ${FLEET_AGENT:-nobody}."
+	exit
+}
+
 while [ $# -gt 0 ]; do
 	case $1 in
+	--login) login ;;
 	--headless) headless=yes ;;
 	--resume) resume=$2 && shift ;;
 	--model) model=$2 && shift ;;
@@ -23,8 +38,6 @@ while [ $# -gt 0 ]; do
 	shift
 done
 prompt=${1:-}
-
-say() { printf '%s\n' "$*"; }
 
 # Prints what it was told, every line marked, so that nothing in it passes for this script's own.
 quote() { printf '%s\n' "$1" | tr -d '\000-\010\013-\037\177' | sed -n 's/^/    | /; 1,20p'; }
