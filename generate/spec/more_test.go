@@ -34,13 +34,15 @@ func TestExamples(t *testing.T) {
 
 // fleet try runs every agent on one harness, whatever the spec says.
 func TestHarnessForAll(t *testing.T) {
-	r, err := Load(context.Background(), Options{File: "../../golden/everything/spec.jsonnet", Harness: "demo"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, a := range r.Fleet.Agents {
-		if a.Harness != "demo" {
-			t.Errorf("%s runs %s", key, a.Harness)
+	for _, name := range []string{"everything", "harnesses", "providers"} {
+		r, err := Load(context.Background(), Options{File: "../../golden/" + name + "/spec.jsonnet", Harness: "demo"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, a := range r.Fleet.Agents {
+			if a.Harness != "demo" || a.Provider != "" || a.Login {
+				t.Errorf("%s of %s runs %s at %q", key, name, a.Harness, a.Provider)
+			}
 		}
 	}
 	if _, err := Load(context.Background(), Options{File: "../../fleet.jsonnet", Harness: "dmeo"}); err == nil ||
