@@ -33,7 +33,7 @@
       agents: ['all', 'claude'], note: 'opens everything',
     },
     SIGNED: { hosts: ['*.example.net'], sigv4: 'AKIAIOSFODNN7EXAMPLE' },
-    MINE: { like: 'GITHUB_TOKEN', hosts: ['example.org'] },
+    MINE: { like: 'GITHUB_TOKEN', hosts: ['example.org', 'models.example.org'] },
     OPEN: { disposition: 'expose', env: 'OPEN_VALUE' },
     HELD: { disposition: 'sidecar', env: 'HELD_VALUE', agents: ['all'] },
     REMOTE: { disposition: 'sidecar', header: 'X-Remote' },
@@ -47,6 +47,12 @@
       egress: { mode: 'report', allow: ['example.com'], deny: ['example.org'] }, limits: { memory: '256M', tasks: 64 }, note: 'echoes',
     },
     remote: { url: 'https://example.com/mcp', secrets: ['REMOTE', 'REMOTE_TOO'], denyTools: ['c'], egress: { allow: ['example.com'] } },
+  },
+  providers: {
+    models: {
+      kind: 'openai', url: 'https://models.example.org/v1', region: 'eu-1', project: 'my-project', secret: 'MINE', private: true,
+      models: { 'small-1': 'tiny' }, note: 'our own',
+    },
   },
   harnesses: {
     shell: {
@@ -81,6 +87,14 @@
       ],
       turnFailed: [{ match: '^error: ' }, { match: 'waits', still: '90s' }],
       turnEnd: 'exit',
+      login: { command: ['bash', '-l'], egress: ['login.example.com'], env: { SHELL_ACCOUNT: 'yes' }, settings: { 'shell.json': { account: true } } },
+      providers: {
+        openai: {
+          url: 'https://{{provider.region}}.example.org', needs: ['secret'], header: 'x-key', model: 'at/{{model}}',
+          env: { SHELL_MODELS: '{{provider.url}} {{provider.region}} {{provider.project}}', SHELL_OTHER: '{{provider.models.big}}' },
+          settings: { 'shell.json': { keys: ['{{provider.bearer}}', '{{provider.header}}'], '{{model}}': 1 } },
+        },
+      },
     },
   },
   defaults: {
@@ -92,6 +106,7 @@
     all: {
       name: 'Ada',
       role: 'Engineer of everything',
+      provider: 'models',
       enabled: true,
       model: 'small-1',
       effort: 'high',
@@ -136,6 +151,7 @@
     },
     claude: {
       harness: 'claude-code',
+      login: true,
       onChange: 'manual',
       isolation: 'namespace',
       permissions: { mode: 'acceptEdits', allow: ['Bash(git *)'], ask: ['Bash(rm *)'], deny: ['WebFetch'] },
