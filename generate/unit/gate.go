@@ -81,10 +81,7 @@ func (b *builder) gateSocket(a *model.Agent) {
 	s.Text("Description", "fleet "+b.m.Project+": way out of agent "+a.Key)
 	b.owned(s, a, "restart")
 	s.Units("PartOf", b.m.Target())
-	// Not before sockets.target: that comes before basic.target, and the namespace after it.
-	s.Bool("DefaultDependencies", false)
-	s.Units("Conflicts", "shutdown.target")
-	s.Units("Before", "shutdown.target")
+	lateSocket(s)
 	if a.Isolation == model.Namespace {
 		b.joins(s, a)
 	}
@@ -102,6 +99,14 @@ func (b *builder) gateSocket(a *model.Agent) {
 	if a.Isolation == model.Namespace {
 		s.Yes("PrivateNetwork", "PrivateIPC") // both, see net
 	}
+}
+
+// lateSocket has a socket not be before sockets.target, as sockets are: that comes before basic.target, and the agents'
+// namespaces after it. systemd breaks such a circle by leaving out one unit of it, any.
+func lateSocket(s Section) {
+	s.Bool("DefaultDependencies", false)
+	s.Units("Conflicts", "shutdown.target")
+	s.Units("Before", "shutdown.target")
 }
 
 func (s Section) listen(key string, at netip.Addr, port int) {

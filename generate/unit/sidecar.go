@@ -63,6 +63,7 @@ func (b *builder) sidecarSocket(c *model.Sidecar, by model.Caller) {
 	s.Text("Description", "fleet "+b.m.Project+": "+titleOf(c)+" for agent "+a.Key)
 	b.owned(s, a, "restart")
 	s.Units("PartOf", b.m.Target())
+	lateSocket(s)
 	s.Units("Wants", b.m.Firewall())
 	s.Units("After", b.m.Firewall())
 	s = u.Section("Socket")

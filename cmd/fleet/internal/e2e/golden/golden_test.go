@@ -26,8 +26,9 @@ func TestGoldenOnAMachine(t *testing.T) {
 	h := e2e.New(t, machinetest.Options{})
 	// What the cases name beside fleet's own: host folders, programs to stand for a harness and a tool, values of secrets.
 	h.MustRun("mkdir", "-p", "/srv/reference", "/srv/shared")
-	h.MustRun("ln", "-sf", "/bin/true", "/usr/local/bin/claude")
-	h.MustRun("ln", "-sf", "/bin/true", "/usr/bin/deploy-mcp")
+	for _, program := range []string{"local/bin/claude", "local/bin/codex", "local/bin/gemini", "local/bin/opencode", "bin/deploy-mcp", "bin/tool"} {
+		h.MustRun("ln", "-sf", "/bin/true", "/usr/"+program)
+	}
 	specs, err := filepath.Glob(cases + "/*/spec.jsonnet")
 	if err != nil || len(specs) < 8 {
 		t.Fatalf("%d cases, %v", len(specs), err)
