@@ -53,7 +53,8 @@ func (a *agent) files() []artifact.File {
 // login is the script of the harness's own login.
 func (a *agent) login() artifact.File {
 	h := newHeader("agents."+a.Key, a.faults)
-	a.folders(h)
+	h.set("key", "records", a.m.AgentRecords(a.Key))
+	h.set("key", "home", a.Home())
 	argv := a.commandLine(a.Harness.Login)
 	h.set("harness.login", "program", argv[0])
 	h.lines("harness.login", "argv", argv)

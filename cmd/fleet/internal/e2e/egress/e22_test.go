@@ -151,7 +151,9 @@ func TestEGRE22Upgraded(t *testing.T) {
 }
 
 // caUnits run the gate's program too.
-var caUnits = []string{"fleet-demo-n1-ca.service", "fleet-demo-n2-ca.service", "fleet-demo-u1-ca.service", "fleet-demo-u2-ca.service"}
+var caUnits = []string{
+	"fleet-demo-n1-ca.service", "fleet-demo-n2-ca.service", "fleet-demo-u1-ca.service", "fleet-demo-u2-ca.service", "fleet-demo-chat-ca.service",
+}
 
 // otherGate is the gate's program with other bytes: what stands behind the end of an ELF file is not looked at.
 func otherGate(t *testing.T) string {

@@ -20,7 +20,7 @@ func TestACTB30Uninstall(t *testing.T) {
 	h.fleet(0, now(h.build(spec(2, long)))...)
 	h.mustSay(h.fleet(0, "uninstall"), "demo is removed")
 	const accounts = `^file /etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|\.pwd\.lock) |^unit network-pre.target `
-	const users = accounts + `|^(node|file) /home/demo-a(/\S*)? |^passwd (demo-|fleet-)`
+	const users = accounts + `|^(node|file) /home/demo-(a|chat)(/\S*)? |^passwd (demo-|fleet-)`
 	h.unchanged(before, h.snapshot(), users)
 	h.MustRun("test", "-d", "/home/demo-a")
 	h.mustSay(h.fleet(0, "uninstall"), "nothing to do")
@@ -33,7 +33,7 @@ func TestACTB30Uninstall(t *testing.T) {
 	h.disarm()
 	h.mustSay(h.fleet(0, "uninstall", "--purge"), "demo is removed")
 	h.unchanged(before, h.snapshot(), accounts+`|^passwd fleet-operators`)
-	h.Sh("! id demo-a; ! test -e /home/demo-a")
+	h.Sh("! id demo-a; ! id demo-chat; ! test -e /home/demo-a; ! test -e /home/demo-chat")
 	h.mustSay(h.fleet(0, "uninstall", "--purge"), "nothing to do")
 	b := h.build(e2e.Spec())
 	h.Switch(b.dir)
