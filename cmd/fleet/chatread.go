@@ -68,32 +68,48 @@ func (f readFlags) past(names []string) (past, error) {
 }
 
 func (a *app) chatRead(ctx context.Context, socket string, names []string, f readFlags) error {
+	r, err := a.read(ctx, socket, names, f)
+	if err == nil && r.shown == 0 {
+		a.log.Info("nothing was said")
+	}
+	return err
+}
+
+// reading has shown what was said.
+type reading struct {
+	*talk
+	past
+	show  func(chat.Message) error
+	shown int
+	at    map[string]int64 // up to where, by channel
+}
+
+// read shows what was said in the named channels, or in all.
+func (a *app) read(ctx context.Context, socket string, names []string, f readFlags) (*reading, error) {
 	p, err := f.past(names)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t, err := a.talk(socket)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	channels, err := t.channels(ctx, names)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all, _, err := t.said(ctx, channels, p)
+	all, at, err := t.said(ctx, channels, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(all) == 0 {
-		a.log.Info("nothing was said")
-	}
-	show := a.messagePrinter()
+	r := &reading{talk: t, past: p, show: a.messagePrinter(), at: at}
 	for _, m := range all {
-		if err := show(m); err != nil {
-			return err
+		if err := r.show(m); err != nil {
+			return nil, err
 		}
+		r.shown++
 	}
-	return nil
+	return r, nil
 }
 
 // said returns messages of channels by their time, and for each channel the number up to which that is all.

@@ -30,40 +30,22 @@ func (a *app) chatTail(ctx context.Context, socket string, names []string, f rea
 			err = nil
 		}
 	}()
-	p, err := f.past(names)
+	r, err := a.read(ctx, socket, names, f)
 	if err != nil {
 		return err
 	}
-	t, err := a.talk(socket)
-	if err != nil {
-		return err
-	}
-	channels, err := t.channels(ctx, names)
-	if err != nil {
-		return err
-	}
-	all, at, err := t.said(ctx, channels, p)
-	if err != nil {
-		return err
-	}
-	show := a.messagePrinter()
-	for _, m := range all {
-		if err := show(m); err != nil {
-			return err
-		}
-	}
-	return t.fault(t.Follow(ctx, &chatctl.Follower{
-		At: at, New: len(names) == 0,
+	return r.fault(r.Follow(ctx, &chatctl.Follower{
+		At: r.at, New: len(names) == 0,
 		Each: func(m chat.Message) error {
-			if last, known := at[m.Channel]; known && m.Seq > last+1 {
+			if last, known := r.at[m.Channel]; known && m.Seq > last+1 {
 				a.log.Warnf("messages %d to %d of %s are older than what is kept", last+1, m.Seq-1, m.Channel)
 			}
-			if p.thread != "" && m.Thread != p.thread {
+			if r.thread != "" && m.Thread != r.thread {
 				return nil
 			}
-			return show(m)
+			return r.show(m)
 		},
-		Lost: func(err error) { a.log.Warnf("the chat is gone (%v); waiting for it", t.fault(err)) },
+		Lost: func(err error) { a.log.Warnf("the chat is gone (%v); waiting for it", r.fault(err)) },
 		Back: func() { a.log.Info("the chat is back") },
 	}))
 }
