@@ -10,7 +10,7 @@ import (
 
 // ours matches what a first switch leaves that changes nothing: the record of what was tried, users, whose numbers are
 // never given again, the journal of what was tried, and a target of systemd's that only orders others.
-const ours = `^(node|file) (/etc/fleet|/var/lib/fleet|/run/fleet|/home/demo-a|/home/demo-b|/home/demo-idle)(/\S*)? ` +
+const ours = `^(node|file) (/etc/fleet|/var/lib/fleet|/run/fleet|/home/demo-a|/home/demo-b|/home/demo-idle|/home/demo-chat)(/\S*)? ` +
 	`|^file /etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|\.pwd\.lock) |^passwd (demo-|fleet-)` +
 	`|^(node|file) /run/systemd/journal(d@|\.)fleet-demo|^unit systemd-journald(-varlink)?@fleet-demo\.` +
 	`|^unit network-pre.target `
