@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 // The text of a claim's mark. Only backends write messages of this kind, so an agent's text that looks the same is
@@ -52,7 +53,7 @@ func (b *Backend) claim(
 		return won, err
 	}
 	// Discord gives out the ID of a message before others see it, so an earlier one may appear yet.
-	if err := pause(ctx, b.pace.settle); err != nil {
+	if err := sleep.For(ctx, b.pace.settle); err != nil {
 		return won, &backend.Later{Err: err}
 	}
 	if now, err = b.review(ctx, ch, id); err != nil {

@@ -12,6 +12,8 @@ import (
 	"github.com/bwmarrin/discordgo"
 	"github.com/gorilla/websocket"
 	"github.com/sirupsen/logrus"
+
+	"fleet/cmd/internal/sleep"
 )
 
 // link is a bot's connection to the gateway, where Discord tells what happens. A session of discordgo goes on where it
@@ -70,7 +72,7 @@ func (l *link) hold(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			l.log.Warnf("%s: no connection to Discord's gateway: %s", l.bot.key(), brief(err.Error()))
 		}
-		if pause(ctx, max(wait, l.after(err))) != nil {
+		if sleep.For(ctx, max(wait, l.after(err))) != nil {
 			break
 		}
 	}
@@ -84,7 +86,7 @@ func (l *link) once(ctx context.Context, s *session) error {
 	l.mu.Lock()
 	next := l.login.Add(l.pace.login)
 	l.mu.Unlock()
-	if pause(ctx, time.Until(next)) != nil {
+	if sleep.For(ctx, time.Until(next)) != nil {
 		return nil
 	}
 	err := l.open(ctx, s)

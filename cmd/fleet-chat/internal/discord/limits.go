@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"fleet/cmd/internal/sleep"
 )
 
 // limits keeps one bot's requests within Discord's rate limits. discordgo's own limiter does not do: it reads the
@@ -93,7 +95,7 @@ func (l *limits) wait(ctx context.Context, to route) error {
 		if wait > l.pace.patience {
 			return &limited{wait, to.name}
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := sleep.For(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -236,16 +238,4 @@ func routeOf(r *http.Request) (to route) {
 		to.apart = to.key() + " " + what
 	}
 	return to
-}
-
-// pause waits, or returns the context's error.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

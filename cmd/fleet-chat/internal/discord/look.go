@@ -54,6 +54,9 @@ func (l *looks) sleep(ctx context.Context, until time.Time) {
 	if !until.IsZero() {
 		left = time.Until(until)
 	}
+	if left <= 0 {
+		return
+	}
 	t := time.NewTimer(left)
 	defer t.Stop()
 	select {

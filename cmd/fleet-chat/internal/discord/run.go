@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 // Run connects the fleet's bot and those of agents. A channel that is read for the first time hands on its open tasks,
@@ -93,7 +94,7 @@ func (b *Backend) retry(ctx context.Context, do func() error) error {
 			return err
 		}
 		b.log.Warnf("Discord: %v", err)
-		if err := pause(ctx, max(wait, l.After)); err != nil {
+		if err := sleep.For(ctx, max(wait, l.After)); err != nil {
 			return err
 		}
 	}

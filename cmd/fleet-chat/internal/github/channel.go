@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-github/v89/github"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 	"fleet/schemas/chat"
 )
 
@@ -86,7 +87,7 @@ func (b *Backend) findChannel(ctx context.Context, p *place, key, label string) 
 		return 0, errors.Join(err, b.dismiss(ctx, p, made))
 	}
 	// What another host has opened just before is seen then.
-	if err := sleep(ctx, lag); err != nil {
+	if err := sleep.For(ctx, lag); err != nil {
 		return 0, b.judge(b.fleet, "channel "+key, err)
 	}
 	if found, err = b.issuesBy(ctx, p, match); err != nil {

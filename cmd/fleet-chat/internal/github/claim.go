@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-github/v89/github"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 // Claim is backend.Backend's. Marks are comments of the fleet's account, also for an agent with an account of its own:
@@ -80,7 +81,7 @@ func (b *Backend) decide(ctx context.Context, p *place, number int, h *history, 
 		} else if age >= lag {
 			return m, nil
 		}
-		if err := sleep(ctx, lag-min(max(age, 0), lag)); err != nil {
+		if err := sleep.For(ctx, lag-min(max(age, 0), lag)); err != nil {
 			return nil, b.judge(b.fleet, doing, err)
 		}
 	}
@@ -112,17 +113,6 @@ func (b *Backend) marks(ctx context.Context, p *place, number int, h *history, i
 		}
 	}
 	return m, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (b *Backend) agentName(key string) string {

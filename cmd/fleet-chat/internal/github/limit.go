@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 // What GitHub's documentation asks of those who use the REST API, "Best practices" and "Rate limits": requests one
@@ -49,14 +50,8 @@ func (l *limit) enter(ctx context.Context, changes bool) error {
 		return ctx.Err()
 	}
 	wait, err := l.wait(changes)
-	if err == nil && wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+	if err == nil {
+		err = sleep.For(ctx, wait)
 	}
 	if err != nil {
 		<-l.turn

@@ -11,6 +11,7 @@ import (
 	"fleet/cmd/fleet-chat/internal/backend"
 	"fleet/cmd/fleet-chat/internal/clean"
 	"fleet/cmd/fleet-chat/internal/store"
+	"fleet/cmd/internal/sleep"
 	"fleet/schemas/chat"
 )
 
@@ -42,7 +43,7 @@ func (h *Hub) follow(ctx context.Context) {
 			said = err.Error()
 			h.complain(fmt.Sprintf("%s is of no use, what is said waits on this host: %s", h.place(), said))
 		}
-		if !wait(ctx, pause) {
+		if sleep.For(ctx, pause) != nil {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"fleet/cmd/fleet-chat/internal/backend"
 	"fleet/cmd/fleet-chat/internal/store"
+	"fleet/cmd/internal/sleep"
 	"fleet/schemas/chat"
 )
 
@@ -48,7 +49,7 @@ func (o *outbox) run(ctx context.Context, h *Hub) {
 			break
 		}
 		h.try("read what is to be shown", err)
-		if !wait(ctx, longestPause) {
+		if sleep.For(ctx, longestPause) != nil {
 			break
 		}
 	}
@@ -78,7 +79,7 @@ func (h *Hub) show(ctx context.Context, channel string) {
 		switch {
 		case err != nil:
 			h.try("read what is to be shown", err)
-			wait(ctx, longestPause)
+			_ = sleep.For(ctx, longestPause) // the loop sees the end
 		case p == nil:
 			return
 		default:
@@ -106,7 +107,7 @@ func (h *Hub) showOne(ctx context.Context, channel string, p *store.Pending) {
 			return
 		}
 		h.try("note what was shown", err)
-		if !wait(ctx, firstPause) {
+		if sleep.For(ctx, firstPause) != nil {
 			return
 		}
 	}
@@ -121,7 +122,7 @@ func (h *Hub) bringAbout(ctx context.Context, e backend.Effect) (backend.Ref, er
 			return ref, err
 		}
 		h.log.WithError(err).WithField("channel", e.Channel).Warn("cannot be shown yet")
-		if !wait(ctx, max(later.After, pause)) {
+		if sleep.For(ctx, max(later.After, pause)) != nil {
 			return "", ctx.Err()
 		}
 	}
@@ -136,17 +137,5 @@ func (h *Hub) unshown(p *store.Pending, err error) {
 	h.log.WithField("channel", p.Effect.Channel).Errorf("is not shown at %s: %s", h.place(), text)
 	if p.Gone == "" && p.Effect.Channel != chat.Alerts {
 		h.complain(fmt.Sprintf("something said in channel %s is not shown at %s: %s", p.Effect.Channel, h.place(), text))
-	}
-}
-
-// wait tells whether the time has passed before ctx has ended.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"fleet/cmd/fleet-chat/internal/backend"
 	"fleet/cmd/fleet-chat/internal/slack/mrkdwn"
+	"fleet/cmd/internal/sleep"
 	"fleet/schemas/chat"
 )
 
@@ -54,7 +55,7 @@ func (b *Backend) claim(ctx context.Context, task backend.Ref, c backend.Claim) 
 	if _, err := b.fleet.post(ctx, at.channel, m); err != nil {
 		return won, err
 	}
-	if err := sleep(ctx, claimTime); err != nil {
+	if err := sleep.For(ctx, claimTime); err != nil {
 		return won, err
 	}
 	won, mine, err = b.claims(ctx, at, c.ID)

@@ -14,6 +14,7 @@ import (
 	"github.com/slack-go/slack/socketmode"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 const (
@@ -86,7 +87,7 @@ func (l *link) run(ctx context.Context) error {
 		l.b.log.WithError(err).WithField("secret", l.c.appCredential).
 			Warn("the connection to Slack ended, another follows")
 		wait = min(2*wait, tryLast)
-		_ = sleep(ctx, after) // the loop sees the end
+		_ = sleep.For(ctx, after) // the loop sees the end
 	}
 }
 

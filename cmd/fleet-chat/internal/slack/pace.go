@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 // postEvery is how far apart messages of one app are in a channel: a little over the second that Slack asks for.
@@ -57,7 +58,7 @@ func (p *pace) enter(ctx context.Context, method, channel string) (func(closed t
 		if err := g.take(ctx); err != nil {
 			return nil, err
 		}
-		if err := sleep(ctx, time.Until(g.last.Add(postEvery))); err != nil {
+		if err := sleep.For(ctx, time.Until(g.last.Add(postEvery))); err != nil {
 			<-g.turn
 			return nil, err
 		}
@@ -124,19 +125,4 @@ func (g *gate) open(method string) error {
 		return nil
 	}
 	return &backend.Later{After: wait, Err: &fault{method: method, code: "ratelimited", after: wait, kind: limited}}
-}
-
-// sleep waits, or returns the error of a context that ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

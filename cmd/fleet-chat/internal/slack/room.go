@@ -10,6 +10,7 @@ import (
 	slackgo "github.com/slack-go/slack"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 	"fleet/schemas/chat"
 )
 
@@ -126,7 +127,7 @@ func (r *room) run(ctx context.Context) error {
 		wait = min(2*wait, tryLast)
 		r.b.log.WithError(err).WithField("channel", or(r.key, r.bot)).Warn("cannot read the channel now")
 		r.look(depth, hints...)
-		_ = sleep(ctx, after) // the loop sees the end
+		_ = sleep.For(ctx, after) // the loop sees the end
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"fleet/cmd/fleet-chat/internal/backend"
+	"fleet/cmd/internal/sleep"
 )
 
 // Run hands on what people do until ctx ends; see backend.Backend.
@@ -89,7 +90,7 @@ func (b *Backend) persist(ctx context.Context, do func() error) error {
 		if ctx.Err() == nil {
 			b.log.WithError(err).Warn("Slack cannot be reached now")
 		}
-		if err := sleep(ctx, max(wait, later.After)); err != nil {
+		if err := sleep.For(ctx, max(wait, later.After)); err != nil {
 			return err
 		}
 	}
