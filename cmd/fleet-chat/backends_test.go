@@ -36,8 +36,8 @@ func newGitHub(t *testing.T) (*host, *githubstub.Server) {
 			c.ID = "fleet"
 		}
 	}
-	check(t, os.Mkdir(h.dir+"/credentials", 0o700))
-	check(t, os.WriteFile(h.dir+"/credentials/CHAT_TOKEN", []byte(chatToken+"\n"), 0o600))
+	check(t, os.Mkdir(h.Dir+"/credentials", 0o700))
+	check(t, os.WriteFile(h.Dir+"/credentials/CHAT_TOKEN", []byte(chatToken+"\n"), 0o600))
 	return h, s
 }
 
@@ -71,7 +71,7 @@ func comments(s *githubstub.Server, label string) (out []string) {
 func TestBackend(t *testing.T) {
 	t.Parallel()
 	h, s := newGitHub(t)
-	credentials := "--credentials=" + h.dir + "/credentials"
+	credentials := "--credentials=" + h.Dir + "/credentials"
 	h.start(credentials)
 	say := func(word string) {
 		t.Helper()
@@ -87,11 +87,11 @@ func TestBackend(t *testing.T) {
 		s.Fault = func(*http.Request, int) githubstub.Fault { return githubstub.Down }
 	})
 	say("two")
-	h.kill()
+	h.Kill()
 	h.start(credentials)
 	say("three")
 	s.Set(func(s *githubstub.Server) { s.Fault = nil })
-	h.kill()
+	h.Kill()
 	h.start(credentials)
 	shown("one", "two", "three")
 	n := labelled(s, "fleet-general")
@@ -116,12 +116,12 @@ func TestBackend(t *testing.T) {
 	}
 	shown("one", "two", "three", "fine")
 	for _, file := range []string{"environ", "cmdline"} {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", h.cmd.Process.Pid, file))
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", h.Cmd.Process.Pid, file))
 		if err == nil && strings.Contains(string(b), chatToken) {
 			t.Errorf("the token is in %s", file)
 		}
 	}
-	if strings.Contains(h.stderr.String(), chatToken) {
+	if strings.Contains(h.Stderr.String(), chatToken) {
 		t.Error("the token is in the log")
 	}
 }
@@ -132,22 +132,22 @@ func TestTokens(t *testing.T) {
 		prepare func(h *host)
 		want    string
 	}{
-		"no folder": {func(h *host) { os.RemoveAll(h.dir + "/credentials") }, "the folder of credentials"},
-		"missing":   {func(h *host) { os.Remove(h.dir + "/credentials/CHAT_TOKEN") }, "sudo fleet secret set CHAT_TOKEN"},
-		"empty":     {func(h *host) { os.WriteFile(h.dir+"/credentials/CHAT_TOKEN", []byte("\n"), 0o600) }, "sudo fleet secret set CHAT_TOKEN"},
+		"no folder": {func(h *host) { os.RemoveAll(h.Dir + "/credentials") }, "the folder of credentials"},
+		"missing":   {func(h *host) { os.Remove(h.Dir + "/credentials/CHAT_TOKEN") }, "sudo fleet secret set CHAT_TOKEN"},
+		"empty":     {func(h *host) { os.WriteFile(h.Dir+"/credentials/CHAT_TOKEN", []byte("\n"), 0o600) }, "sudo fleet secret set CHAT_TOKEN"},
 		"too long": {func(h *host) {
-			os.WriteFile(h.dir+"/credentials/CHAT_TOKEN", []byte(strings.Repeat(chatToken, 1000)), 0o600)
+			os.WriteFile(h.Dir+"/credentials/CHAT_TOKEN", []byte(strings.Repeat(chatToken, 1000)), 0o600)
 		}, "must have at most 16384 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, _ := newGitHub(t)
 			c.prepare(h)
-			h.run("--credentials=" + h.dir + "/credentials")
-			if status := h.exit(); status != 1 || !strings.Contains(h.stderr.String(), c.want) {
-				t.Errorf("status %d, %s", status, h.stderr.String())
+			h.run("--credentials=" + h.Dir + "/credentials")
+			if status := h.Exit(); status != 1 || !strings.Contains(h.Stderr.String(), c.want) {
+				t.Errorf("status %d, %s", status, h.Stderr.String())
 			}
-			if strings.Contains(h.stderr.String(), chatToken) {
+			if strings.Contains(h.Stderr.String(), chatToken) {
 				t.Error("the token is in the log")
 			}
 		})

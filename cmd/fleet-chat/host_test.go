@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,60 +8,33 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"fleet/cmd/internal/chatctl"
+	"fleet/cmd/internal/daemon/daemontest"
 	"fleet/schemas/chat"
 )
 
+// variable has the binary of these tests be the chat.
+const variable = "TEST_CHAT"
+
 // TestMain is the chat where a test started it.
 func TestMain(m *testing.M) {
-	if os.Getenv("TEST_CHAT") != "" {
-		os.Unsetenv("TEST_CHAT")
-		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+	if daemontest.Is(variable) {
 		main()
 	}
 	os.Exit(m.Run())
 }
 
-// atOnce has a program with the race detector end when it ends, and not a second later.
-const atOnce = "GORACE=atexit_sleep_ms=0"
-
 // host plays systemd: it holds the sockets and starts the chat with them.
 type host struct {
-	t      testing.TB
-	dir    string
+	*daemontest.Host
 	config chat.Config
-	files  []*os.File
-	names  []string
 	ports  map[string]string // address of each agent's HTTP
-	notify *net.UnixConn
-	stderr output
-	cmd    *exec.Cmd
-}
-
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 func check(t testing.TB, err error) {
@@ -75,7 +47,7 @@ func check(t testing.TB, err error) {
 // newHost has a chat on this host alone. What stands behind a slash are the channels that an agent sees, parted by commas.
 func newHost(t testing.TB, agents ...string) *host {
 	t.Helper()
-	h := &host{t: t, dir: t.TempDir(), ports: map[string]string{}}
+	h := &host{Host: daemontest.New(t, variable), ports: map[string]string{}}
 	h.config = chat.Config{
 		Version: chat.Version, Project: "demo", Backend: chat.Backend{Kind: chat.Local},
 		Channels: []chat.Channel{
@@ -88,7 +60,7 @@ func newHost(t testing.TB, agents ...string) *host {
 	}
 	for _, agent := range agents {
 		key, bounds, bounded := strings.Cut(agent, "/")
-		a := chat.Agent{Key: key, HTTP: "http-" + key, Stdio: "stdio-" + key, Wake: h.dir + "/wake-" + key}
+		a := chat.Agent{Key: key, HTTP: "http-" + key, Stdio: "stdio-" + key, Wake: h.Dir + "/wake-" + key}
 		if bounded {
 			a.Channels = strings.Split(bounds, ",")
 		}
@@ -97,102 +69,29 @@ func newHost(t testing.TB, agents ...string) *host {
 		}
 		check(t, os.Mkdir(a.Wake, 0o755))
 		h.config.Agents = append(h.config.Agents, a)
-		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		check(t, err)
-		h.ports[key] = tcp.Addr().String()
-		h.keep(tcp, a.HTTP)
-		h.listen(key, a.Stdio)
+		h.ports[key] = h.KeepTCP(a.HTTP)
+		h.KeepUnix(key, a.Stdio)
 	}
-	h.listen("control", chat.ControlSocket)
-	var err error
-	h.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: h.dir + "/notify", Net: "unixgram"})
-	check(t, err)
-	t.Cleanup(func() { h.notify.Close() })
-	check(t, os.Mkdir(h.dir+"/state", 0o700))
+	h.KeepUnix("control", chat.ControlSocket)
+	check(t, os.Mkdir(h.Dir+"/state", 0o700))
 	return h
 }
 
-func (h *host) listen(file, name string) {
-	h.t.Helper()
-	local, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket(file), Net: "unix"})
-	check(h.t, err)
-	local.SetUnlinkOnClose(false)
-	h.keep(local, name)
-}
-
-func (h *host) socket(agent string) string { return h.dir + "/" + agent }
-
-func (h *host) keep(s interface {
-	File() (*os.File, error)
-	Close() error
-}, name string,
-) {
-	h.t.Helper()
-	f, err := s.File()
-	check(h.t, err)
-	s.Close()
-	h.files, h.names = append(h.files, f), append(h.names, name)
-	h.t.Cleanup(func() { f.Close() })
-}
+func (h *host) socket(agent string) string { return h.Dir + "/" + agent }
 
 // start starts the chat and waits until it is ready.
 func (h *host) start(args ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	h.run(args...)
-	h.said("READY=1")
+	h.Said("READY=1")
 }
 
 func (h *host) run(args ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	b, err := chat.Encode(&h.config)
-	check(h.t, err)
-	check(h.t, os.WriteFile(h.dir+"/chat.json", b, 0o644))
-	h.cmd = exec.Command(os.Args[0], append([]string{"--config", h.dir + "/chat.json", "--state", h.dir + "/state"}, args...)...)
-	h.cmd.Env = []string{
-		"TEST_CHAT=1", atOnce, "LISTEN_FDS=" + strconv.Itoa(len(h.files)), "LISTEN_FDNAMES=" + strings.Join(h.names, ":"),
-		"NOTIFY_SOCKET=" + h.dir + "/notify",
-	}
-	h.cmd.ExtraFiles = h.files
-	h.cmd.Stderr = &h.stderr
-	check(h.t, h.cmd.Start())
-	cmd := h.cmd
-	h.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if h.t.Failed() {
-			h.t.Logf("the chat said:\n%s", h.stderr.String())
-		}
-	})
-}
-
-// said waits for a notification with this line.
-func (h *host) said(line string) {
-	h.t.Helper()
-	buf := make([]byte, 4096)
-	h.notify.SetReadDeadline(time.Now().Add(30 * time.Second))
-	for {
-		n, err := h.notify.Read(buf)
-		if err != nil {
-			h.t.Fatalf("no %q; %s", line, h.stderr.String())
-		}
-		if strings.Contains("\n"+string(buf[:n])+"\n", "\n"+line+"\n") {
-			return
-		}
-	}
-}
-
-// exit waits for the end and returns the status.
-func (h *host) exit() int {
-	h.t.Helper()
-	timer := time.AfterFunc(30*time.Second, func() { h.cmd.Process.Kill() })
-	defer timer.Stop()
-	h.cmd.Wait()
-	return h.cmd.ProcessState.ExitCode()
-}
-
-func (h *host) kill() {
-	h.cmd.Process.Kill()
-	h.cmd.Wait()
+	check(h.T, err)
+	check(h.T, os.WriteFile(h.Dir+"/chat.json", b, 0o644))
+	h.Run(append([]string{"--config", h.Dir + "/chat.json", "--state", h.Dir + "/state"}, args...)...)
 }
 
 // operator is a client of the control socket.
@@ -219,10 +118,10 @@ var transports = map[string]func(h *host, agent string) mcp.Transport{
 
 // connect begins a session with the official SDK's client.
 func (h *host) connect(transport, agent string) *mcp.ClientSession {
-	h.t.Helper()
+	h.T.Helper()
 	cs, err := h.try(transport, agent)
-	check(h.t, err)
-	h.t.Cleanup(func() { cs.Close() })
+	check(h.T, err)
+	h.T.Cleanup(func() { cs.Close() })
 	return cs
 }
 

@@ -131,17 +131,17 @@ func TestDestroyedFile(t *testing.T) {
 	for i := range 500 {
 		must[one](t, cs, "post", object{"channel": "general", "text": fmt.Sprint(i, strings.Repeat("x", 4000))})
 	}
-	check(t, os.Truncate(h.dir+"/state/chat.db", 4096))
+	check(t, os.Truncate(h.Dir+"/state/chat.db", 4096))
 	for err := error(nil); err == nil; {
 		_, err = call(cs, "read", object{"channel": "general"})
 		if err != nil && strings.Contains(err.Error(), "state") {
 			t.Errorf("an agent is told of files: %v", err)
 		}
 	}
-	if status := h.exit(); status != 1 || !strings.Contains(h.stderr.String(), "put a copy of the file there") {
+	if status := h.Exit(); status != 1 || !strings.Contains(h.Stderr.String(), "put a copy of the file there") {
 		t.Errorf("status %d", status)
 	}
-	if strings.Contains(h.stderr.String(), "goroutine") {
+	if strings.Contains(h.Stderr.String(), "goroutine") {
 		t.Error("a panic reached the log")
 	}
 }

@@ -39,7 +39,7 @@ func TestKilled(t *testing.T) {
 			all.Go(func() { p.post(say) })
 		}
 		time.Sleep(time.Duration(rand.Int64N(int64(100 * time.Millisecond))))
-		h.kill()
+		h.Kill()
 		stop() // the socket takes connections that nobody answers
 		all.Wait()
 	}
@@ -83,7 +83,7 @@ func (p *poster) post(say func(arguments object) error) {
 
 // sayer begins a session. Over HTTP it speaks by hand: the official client waits for ever for an answer that is cut off.
 func (h *host) sayer(ctx context.Context, p *poster) func(arguments object) error {
-	h.t.Helper()
+	h.T.Helper()
 	if p.transport == "stdio" {
 		cs := h.connect("stdio", p.agent)
 		return func(arguments object) error {
@@ -92,7 +92,7 @@ func (h *host) sayer(ctx context.Context, p *poster) func(arguments object) erro
 		}
 	}
 	_, header, err := h.ask(ctx, p.agent, initialize, nil)
-	check(h.t, err)
+	check(h.T, err)
 	session := http.Header{"Mcp-Session-Id": header["Mcp-Session-Id"]}
 	return func(arguments object) error {
 		b, err := json.Marshal(object{

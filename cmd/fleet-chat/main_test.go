@@ -92,9 +92,9 @@ func TestTeam(t *testing.T) {
 			if len(back.Messages) != 2 || !back.More || back.Acknowledge != nil {
 				t.Errorf("%v", back)
 			}
-			h.cmd.Process.Signal(syscall.SIGTERM)
-			h.said("STOPPING=1")
-			if status := h.exit(); status != 0 {
+			h.Cmd.Process.Signal(syscall.SIGTERM)
+			h.Said("STOPPING=1")
+			if status := h.Exit(); status != 0 {
 				t.Errorf("status %d", status)
 			}
 		})
@@ -103,7 +103,7 @@ func TestTeam(t *testing.T) {
 
 func wakes(t *testing.T, h *host, agent string) []string {
 	t.Helper()
-	names, err := filepath.Glob(h.dir + "/wake-" + agent + "/[0-9]*")
+	names, err := filepath.Glob(h.Dir + "/wake-" + agent + "/[0-9]*")
 	check(t, err)
 	return names
 }
@@ -213,7 +213,7 @@ func TestKeys(t *testing.T) {
 		must[one](t, cs, "task_create", object{"title": "x", "key": "t"})
 		must[struct{}](t, cs, "lesson_add", object{"text": "x", "key": "l"})
 		fails(t, cs, "task_create", object{"title": "x", "key": "p"}, "the key was used for message-1")
-		h.kill()
+		h.Kill()
 	}
 	h.start()
 	cs := h.connect("stdio", "lead")
@@ -237,11 +237,11 @@ func TestBadStarts(t *testing.T) {
 		"no state":      {nil, []string{"--state="}, "--state must name a folder", 2},
 		"argument":      {nil, []string{"x"}, "takes no arguments", 2},
 		"no config":     {nil, []string{"--config=/nowhere"}, "no such file", 1},
-		"no sockets":    {func(h *host) { h.files, h.names = nil, nil }, nil, "no socket was passed", 1},
-		"one is gone":   {func(h *host) { h.files, h.names = h.files[:2], h.names[:2] }, nil, "no socket with FileDescriptorName=control", 1},
-		"another name":  {func(h *host) { h.names[0] = "evil" }, nil, "must be one of", 1},
-		"another's":     {func(h *host) { h.start(); h.kill(); h.config.Project = "other" }, nil, "is the chat of project", 1},
-		"damaged":       {func(h *host) { check(h.t, os.WriteFile(h.dir+"/state/chat.db", []byte("x"), 0o600)) }, nil, "is damaged", 1},
+		"no sockets":    {func(h *host) { h.Files, h.Names = nil, nil }, nil, "no socket was passed", 1},
+		"one is gone":   {func(h *host) { h.Files, h.Names = h.Files[:2], h.Names[:2] }, nil, "no socket with FileDescriptorName=control", 1},
+		"another name":  {func(h *host) { h.Names[0] = "evil" }, nil, "must be one of", 1},
+		"another's":     {func(h *host) { h.start(); h.Kill(); h.config.Project = "other" }, nil, "is the chat of project", 1},
+		"damaged":       {func(h *host) { check(h.T, os.WriteFile(h.Dir+"/state/chat.db", []byte("x"), 0o600)) }, nil, "is damaged", 1},
 		"not its state": {nil, []string{"--state=/nowhere"}, "no such file", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,8 +251,8 @@ func TestBadStarts(t *testing.T) {
 				c.prepare(h)
 			}
 			h.run(c.args...)
-			if status := h.exit(); status != c.status || !strings.Contains(h.stderr.String(), c.want) {
-				t.Errorf("status %d, %s", status, h.stderr.String())
+			if status := h.Exit(); status != c.status || !strings.Contains(h.Stderr.String(), c.want) {
+				t.Errorf("status %d, %s", status, h.Stderr.String())
 			}
 		})
 	}
@@ -263,12 +263,12 @@ func TestTwoDaemons(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "lead")
 	h.start()
-	first := h.cmd
+	first := h.Cmd
 	h.run()
-	if status := h.exit(); status != 1 || !strings.Contains(h.stderr.String(), "is in use") {
-		t.Errorf("status %d, %s", status, h.stderr.String())
+	if status := h.Exit(); status != 1 || !strings.Contains(h.Stderr.String(), "is in use") {
+		t.Errorf("status %d, %s", status, h.Stderr.String())
 	}
-	h.cmd = first
+	h.Cmd = first
 	must[one](t, h.connect("stdio", "lead"), "post", object{"channel": "general", "text": "x"})
 }
 

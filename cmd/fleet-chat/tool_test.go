@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/internal/chatctl"
+	"fleet/cmd/internal/daemon/daemontest"
 )
 
 // tool runs fleet-chat tool as an agent's script does.
 func (h *host) tool(agent, stdin string, args ...string) (stdout, stderr string, status int) {
-	h.t.Helper()
+	h.T.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"tool", "--socket", h.socket(agent)}, args...)...)
-	cmd.Env = []string{"TEST_CHAT=1", atOnce}
+	cmd.Env = []string{variable + "=1", daemontest.AtOnce}
 	var out, errs strings.Builder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	cmd.Run()
@@ -27,7 +28,7 @@ func TestTool(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "lead", "worker")
 	h.start()
-	file := h.dir + "/text"
+	file := h.Dir + "/text"
 	check(t, os.WriteFile(file, []byte("it's \"done\"\n$(x) \xff\n"), 0o644))
 	_, err := h.operator().Post(t.Context(), chatctl.NewMessage{Channel: "lead", Text: "how are you?"})
 	check(t, err)

@@ -20,13 +20,13 @@ import (
 
 // ca runs fleet-gate ca and returns its exit status.
 func (h *host) ca(args ...string) int {
-	h.t.Helper()
-	cmd := exec.Command(os.Args[0], append([]string{"ca", "--policy", h.dir + "/egress.json", "--state", h.dir}, args...)...)
-	cmd.Env = []string{"TEST_GATE=1"}
-	cmd.Stderr = h.t.Output()
+	h.T.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"ca", "--policy", h.Dir + "/egress.json", "--state", h.Dir}, args...)...)
+	cmd.Env = []string{variable + "=1"}
+	cmd.Stderr = h.T.Output()
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode()
 }
@@ -38,7 +38,7 @@ func TestInspectedThroughTheBundle(t *testing.T) {
 		fmt.Fprint(w, r.Method, " ", r.URL.Path)
 	}))
 	defer origin.Close()
-	roots, bundle := h.dir+"/roots.pem", h.dir+"/bundle.pem"
+	roots, bundle := h.Dir+"/roots.pem", h.Dir+"/bundle.pem"
 	check(t, os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: origin.Certificate().Raw}), 0o644))
 	u, _ := url.Parse(origin.URL)
 	port, _ := strconv.Atoi(u.Port())
@@ -87,7 +87,7 @@ func TestCARefuses(t *testing.T) {
 	h := newHost(t)
 	origin := httptest.NewTLSServer(nil)
 	defer origin.Close()
-	roots := h.dir + "/roots.pem"
+	roots := h.Dir + "/roots.pem"
 	check(t, os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: origin.Certificate().Raw}), 0o644))
 	for name, c := range map[string]struct {
 		args []string
@@ -95,11 +95,11 @@ func TestCARefuses(t *testing.T) {
 	}{
 		"no bundle":       {nil, 2},
 		"argument":        {[]string{"--bundle", "x", "y"}, 2},
-		"no roots":        {[]string{"--bundle", h.dir + "/b", "--roots", h.dir + "/none"}, 1},
-		"roots are none":  {[]string{"--bundle", h.dir + "/b", "--roots", h.dir + "/egress.json"}, 1},
-		"no such policy":  {[]string{"--bundle", h.dir + "/b", "--policy", h.dir + "/none"}, 1},
-		"folder is gone":  {[]string{"--bundle", h.dir + "/none/b"}, 1},
-		"state is a file": {[]string{"--bundle", h.dir + "/b", "--state", h.dir + "/egress.json"}, 0}, // nothing to inspect
+		"no roots":        {[]string{"--bundle", h.Dir + "/b", "--roots", h.Dir + "/none"}, 1},
+		"roots are none":  {[]string{"--bundle", h.Dir + "/b", "--roots", h.Dir + "/egress.json"}, 1},
+		"no such policy":  {[]string{"--bundle", h.Dir + "/b", "--policy", h.Dir + "/none"}, 1},
+		"folder is gone":  {[]string{"--bundle", h.Dir + "/none/b"}, 1},
+		"state is a file": {[]string{"--bundle", h.Dir + "/b", "--state", h.Dir + "/egress.json"}, 0}, // nothing to inspect
 	} {
 		if code := h.ca(append([]string{"--roots", roots}, c.args...)...); code != c.code {
 			t.Errorf("%s: exit %d, want %d", name, code, c.code)

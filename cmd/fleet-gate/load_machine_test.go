@@ -14,7 +14,7 @@ import (
 // themselves, and leave the gate of another agent as fast as before.
 func TestI1Slowloris(t *testing.T) {
 	slow, other := newHost(t), newHost(t)
-	slow.env = []string{"TEST_NOFILE=20000"} // enough for 6,645 of them; the others wait until those have ended
+	slow.Env = []string{"TEST_NOFILE=20000"} // enough for 6,645 of them; the others wait until those have ended
 	slow.start(slow.switched()...)
 	other.start(other.switched()...)
 	slow.drained(func(map[string]string) {})

@@ -39,35 +39,35 @@ func (h *host) drained(f func(map[string]string)) {
 }
 
 func (h *host) dial() net.Conn {
-	h.t.Helper()
+	h.T.Helper()
 	c, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", h.ports[1]))
-	check(h.t, err)
-	h.t.Cleanup(func() { c.Close() })
+	check(h.T, err)
+	h.T.Cleanup(func() { c.Close() })
 	return c
 }
 
 // descriptors and memory of the gate.
 func (h *host) descriptors() int {
-	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.cmd.Process.Pid))
-	check(h.t, err)
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.Cmd.Process.Pid))
+	check(h.T, err)
 	return len(all)
 }
 
 var resident = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
 
 func (h *host) resident() int {
-	h.t.Helper()
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(h.cmd.Process.Pid), "status"))
-	check(h.t, err)
+	h.T.Helper()
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(h.Cmd.Process.Pid), "status"))
+	check(h.T, err)
 	n, err := strconv.Atoi(resident.FindStringSubmatch(string(b))[1])
-	check(h.t, err)
+	check(h.T, err)
 	return n >> 10
 }
 
 // EGR-I1, EGR-E23: half-open requests take what an agent may have and no more; whoever comes then waits and is served.
 func TestI1HalfOpen(t *testing.T) {
 	h := newHost(t)
-	h.env = []string{"TEST_NOFILE=1000"}
+	h.Env = []string{"TEST_NOFILE=1000"}
 	h.start(h.switched()...)
 	h.drained(func(map[string]string) {})
 	var half []net.Conn
@@ -99,7 +99,7 @@ func TestI1HalfOpen(t *testing.T) {
 // EGR-I5: a gate that has no descriptor left backs off, says so once, and goes on when there are some again.
 func TestI5NoDescriptors(t *testing.T) {
 	h := newHost(t)
-	h.env = []string{"TEST_NOFILE=256"}
+	h.Env = []string{"TEST_NOFILE=256"}
 	h.start(h.switched()...)
 	h.drained(func(map[string]string) {})
 	var all []net.Conn
@@ -124,10 +124,10 @@ func TestI5NoDescriptors(t *testing.T) {
 	time.Sleep(1200 * time.Millisecond)
 	c, r, code := h.connect(h.origin.Addr().String())
 	if code != 200 {
-		t.Fatalf("status %d: %s", code, h.stderr.String())
+		t.Fatalf("status %d: %s", code, h.Stderr.String())
 	}
 	echo(t, c, r)
-	if n := strings.Count(h.stderr.String(), "cannot accept"); n > 1 {
+	if n := strings.Count(h.Stderr.String(), "cannot accept"); n > 1 {
 		t.Errorf("logged %d times", n)
 	}
 }
@@ -167,7 +167,7 @@ func TestH8Journal(t *testing.T) {
 	}
 	again("after it is read")
 	h.journal.Close()
-	os.Remove(h.dir + "/journal")
+	os.Remove(h.Dir + "/journal")
 	refused := false
 	for range 2000 { // until it is found out
 		c, _, code := h.connect(target)
@@ -179,7 +179,7 @@ func TestH8Journal(t *testing.T) {
 	if !refused {
 		t.Error("everything is allowed without a journal")
 	}
-	h.journal = h.unixgram("journal")
+	h.journal = h.Unixgram("journal")
 	h.drained(func(map[string]string) {})
 	again("after it is there again")
 }
@@ -210,9 +210,9 @@ func TestH9Complete(t *testing.T) {
 			c.Close()
 		}
 	}
-	h.cmd.Process.Signal(syscall.SIGTERM)
-	if code := h.exit(); code != 0 {
-		t.Errorf("exit %d: %s", code, h.stderr.String())
+	h.Cmd.Process.Signal(syscall.SIGTERM)
+	if code := h.Exit(); code != 0 {
+		t.Errorf("exit %d: %s", code, h.Stderr.String())
 	}
 	time.Sleep(100 * time.Millisecond)
 	mu.Lock()
@@ -243,8 +243,8 @@ func TestH9Killed(t *testing.T) {
 			t.Fatalf("status %d", code)
 		}
 	}
-	h.cmd.Process.Kill()
-	h.cmd.Wait()
+	h.Cmd.Process.Kill()
+	h.Cmd.Wait()
 	h.start()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		mu.Lock()

@@ -2,36 +2,35 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"fleet/cmd/internal/daemon/daemontest"
 	"fleet/schemas/policy"
 )
+
+// variable has the binary of these tests be the gate.
+const variable = "TEST_GATE"
 
 // TestMain is the gate where a test started it.
 func TestMain(m *testing.M) {
 	if os.Getenv("TEST_HARDEN") != "" {
 		hardened()
 	}
-	if os.Getenv("TEST_GATE") != "" {
-		os.Unsetenv("TEST_GATE")
+	if daemontest.Is(variable) {
 		if n, err := strconv.ParseUint(os.Getenv("TEST_NOFILE"), 10, 64); err == nil {
 			syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n})
 		}
-		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 		go lookable()
 		main()
 	}
@@ -47,55 +46,26 @@ func lookable() {
 
 // host plays systemd: it holds the sockets and starts gates with them.
 type host struct {
-	t       *testing.T
-	dir     string
+	*daemontest.Host
 	policy  policy.Policy
-	files   []*os.File
 	ports   [2]int // dns, proxy
-	notify  *net.UnixConn
 	journal *net.UnixConn
 	origin  *net.TCPListener
-	stderr  output
-	cmd     *exec.Cmd
-	env     []string
-}
-
-// output is what a gate says while a test reads it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-func (o *output) Reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.b.Reset()
 }
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{t: t, dir: t.TempDir()}
+	h := &host{Host: daemontest.New(t, variable)}
+	const name = "fleet-demo-lead-gate.socket"
 	udp, tcp := h.pair()
 	h.ports[0] = tcp.Addr().(*net.TCPAddr).Port
-	h.keep(udp)
-	h.keep(tcp)
+	h.Keep(udp, name)
+	h.Keep(tcp, name)
 	proxy := h.listen(0)
 	h.ports[1] = proxy.Addr().(*net.TCPAddr).Port
-	h.keep(proxy)
-	h.keep(h.listen(0))
-	h.notify, h.journal = h.unixgram("notify"), h.unixgram("journal")
+	h.Keep(proxy, name)
+	h.Keep(h.listen(0), name)
+	h.journal = h.Unixgram("journal")
 	h.origin = h.listen(0)
 	go func() {
 		for {
@@ -122,7 +92,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -130,15 +100,15 @@ func check(t *testing.T, err error) {
 }
 
 func (h *host) listen(port int) *net.TCPListener {
-	h.t.Helper()
+	h.T.Helper()
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	check(h.t, err)
+	check(h.T, err)
 	return l
 }
 
 // pair are two sockets with one port.
 func (h *host) pair() (*net.UDPConn, *net.TCPListener) {
-	h.t.Helper()
+	h.T.Helper()
 	for range 100 {
 		tcp := h.listen(0)
 		udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(tcp.Addr().(*net.TCPAddr).AddrPort()))
@@ -147,112 +117,49 @@ func (h *host) pair() (*net.UDPConn, *net.TCPListener) {
 		}
 		tcp.Close()
 	}
-	h.t.Fatal("no port is free for both")
+	h.T.Fatal("no port is free for both")
 	return nil, nil
 }
 
-func (h *host) keep(s interface {
-	File() (*os.File, error)
-	Close() error
-},
-) {
-	h.t.Helper()
-	f, err := s.File()
-	check(h.t, err)
-	s.Close()
-	h.files = append(h.files, f)
-	h.t.Cleanup(func() { f.Close() })
-}
-
-func (h *host) unixgram(name string) *net.UnixConn {
-	h.t.Helper()
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: h.dir + "/" + name, Net: "unixgram"})
-	check(h.t, err)
-	h.t.Cleanup(func() { c.Close() })
-	return c
-}
-
 func (h *host) write() {
-	h.t.Helper()
+	h.T.Helper()
 	b, err := policy.Encode(&h.policy)
-	check(h.t, err)
-	check(h.t, os.WriteFile(h.dir+"/egress.json", b, 0o644))
+	check(h.T, err)
+	check(h.T, os.WriteFile(h.Dir+"/egress.json", b, 0o644))
 }
 
 // start starts a gate and waits until it is ready.
 func (h *host) start(args ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	h.run(args...)
-	h.said("READY=1", "STATUS=mode enforce, 2 rules allow, 0 deny")
+	h.Said("READY=1", "STATUS=mode enforce, 2 rules allow, 0 deny")
 }
 
 func (h *host) run(args ...string) {
-	h.t.Helper()
-	h.cmd = exec.Command(os.Args[0], append([]string{
-		"--policy", h.dir + "/egress.json", "--state", h.dir, "--journal", h.dir + "/journal",
+	h.T.Helper()
+	h.Run(append([]string{
+		"--policy", h.Dir + "/egress.json", "--state", h.Dir, "--journal", h.Dir + "/journal",
 		"--dns-port", strconv.Itoa(h.ports[0]), "--proxy-port", strconv.Itoa(h.ports[1]),
 	}, args...)...)
-	h.cmd.Env = []string{"TEST_GATE=1", "LISTEN_FDS=4", "NOTIFY_SOCKET=" + h.dir + "/notify"}
-	h.cmd.Env = append(h.cmd.Env, h.env...)
-	h.cmd.ExtraFiles = h.files
-	h.stderr.Reset()
-	h.cmd.Stderr = &h.stderr
-	check(h.t, h.cmd.Start())
-	cmd := h.cmd
-	h.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-}
-
-// said waits for a notification with all of these lines.
-func (h *host) said(lines ...string) {
-	h.t.Helper()
-	buf := make([]byte, 4096)
-	h.notify.SetReadDeadline(time.Now().Add(10 * time.Second))
-	var all []string
-	for {
-		n, err := h.notify.Read(buf)
-		if err != nil {
-			h.t.Fatalf("no %q, only %q; %s", lines, all, h.stderr.String())
-		}
-		all = append(all, string(buf[:n]))
-		missing := false
-		for _, l := range lines {
-			missing = missing || !strings.Contains("\n"+string(buf[:n])+"\n", "\n"+l+"\n")
-		}
-		if !missing {
-			return
-		}
-	}
 }
 
 // complained waits for words on stderr, whose reader runs beside that of the notifications.
 func (h *host) complained(want string) {
-	h.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(h.stderr.String(), want); time.Sleep(10 * time.Millisecond) {
+	h.T.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(h.Stderr.String(), want); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			h.t.Fatalf("no %q in: %s", want, h.stderr.String())
+			h.T.Fatalf("no %q in: %s", want, h.Stderr.String())
 		}
 	}
 }
 
-// exit waits for the end and returns the status.
-func (h *host) exit() int {
-	h.t.Helper()
-	timer := time.AfterFunc(20*time.Second, func() { h.cmd.Process.Kill() })
-	defer timer.Stop()
-	h.cmd.Wait()
-	return h.cmd.ProcessState.ExitCode()
-}
-
 // record returns a field of the next record.
 func (h *host) record(field string) string {
-	h.t.Helper()
+	h.T.Helper()
 	buf := make([]byte, 64<<10)
 	h.journal.SetReadDeadline(time.Now().Add(10 * time.Second))
 	n, err := h.journal.Read(buf)
-	check(h.t, err)
+	check(h.T, err)
 	for line := range strings.SplitSeq(string(buf[:n]), "\n") {
 		if value, ok := strings.CutPrefix(line, field+"="); ok {
 			return value
@@ -262,15 +169,15 @@ func (h *host) record(field string) string {
 }
 
 func (h *host) connect(target string) (*net.TCPConn, *bufio.Reader, int) {
-	h.t.Helper()
+	h.T.Helper()
 	c, err := net.DialTCP("tcp4", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: h.ports[1]})
-	check(h.t, err)
-	h.t.Cleanup(func() { c.Close() })
+	check(h.T, err)
+	h.T.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: x\r\n\r\n", target)
 	r := bufio.NewReader(c)
 	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
-	check(h.t, err)
+	check(h.T, err)
 	return c, r, resp.StatusCode
 }
 
@@ -297,37 +204,37 @@ func TestLife(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 
-	os.WriteFile(h.dir+"/egress.json", []byte("{"), 0o644)
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("RELOADING=1")
-	h.said("READY=1", "STATUS=policy cannot be read, the one before stays in force")
+	os.WriteFile(h.Dir+"/egress.json", []byte("{"), 0o644)
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("RELOADING=1")
+	h.Said("READY=1", "STATUS=policy cannot be read, the one before stays in force")
 	echo(t, c, r)
 
 	h.policy.Agent = "other"
 	h.write()
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("READY=1", "STATUS=policy cannot be read, the one before stays in force")
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("READY=1", "STATUS=policy cannot be read, the one before stays in force")
 	h.policy.Agent = "lead"
 
 	h.policy.Deny = []policy.Denial{{Name: "no", Host: "elsewhere.example"}}
 	h.write()
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("READY=1", "STATUS=mode enforce, 2 rules allow, 1 deny")
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("READY=1", "STATUS=mode enforce, 2 rules allow, 1 deny")
 	echo(t, c, r)
 
 	h.policy.Allow = h.policy.Allow[1:]
 	h.write()
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("READY=1", "STATUS=mode enforce, 1 rules allow, 1 deny")
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("READY=1", "STATUS=mode enforce, 1 rules allow, 1 deny")
 	if _, err := r.ReadByte(); err == nil {
 		t.Error("the tunnel goes on")
 	}
 	if got := h.record("FLEET_RESULT"); got != "cut" {
 		t.Errorf("ended by %q", got)
 	}
-	h.cmd.Process.Signal(syscall.SIGTERM)
-	if code := h.exit(); code != 0 {
-		t.Errorf("exit %d: %s", code, h.stderr.String())
+	h.Cmd.Process.Signal(syscall.SIGTERM)
+	if code := h.Exit(); code != 0 {
+		t.Errorf("exit %d: %s", code, h.Stderr.String())
 	}
 }
 
@@ -336,8 +243,8 @@ func TestE22Killed(t *testing.T) {
 	h := newHost(t)
 	h.start()
 	before := h.lookup()
-	h.cmd.Process.Kill()
-	h.cmd.Wait()
+	h.Cmd.Process.Kill()
+	h.Cmd.Wait()
 	c, err := net.DialTCP("tcp4", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: h.ports[1]})
 	check(t, err)
 	defer c.Close()
@@ -356,23 +263,23 @@ func TestE22Killed(t *testing.T) {
 
 // lookup asks the gate for listed.example.
 func (h *host) lookup() string {
-	h.t.Helper()
+	h.T.Helper()
 	c, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: h.ports[0]})
-	check(h.t, err)
+	check(h.T, err)
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	c.Write([]byte("\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x06listed\x07example\x00\x00\x01\x00\x01"))
 	buf := make([]byte, 512)
 	n, err := c.Read(buf)
-	check(h.t, err)
+	check(h.T, err)
 	return net.IP(buf[n-4 : n]).String()
 }
 
 func TestIdleExit(t *testing.T) {
 	h := newHost(t)
 	h.start("--idle", "200ms")
-	if code := h.exit(); code != 0 || !strings.Contains(h.stderr.String(), "idle") {
-		t.Errorf("exit %d: %s", code, h.stderr.String())
+	if code := h.Exit(); code != 0 || !strings.Contains(h.Stderr.String(), "idle") {
+		t.Errorf("exit %d: %s", code, h.Stderr.String())
 	}
 }
 
@@ -383,20 +290,20 @@ func TestStartRefuses(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"no policy":  {func(h *host) { os.Remove(h.dir + "/egress.json") }, nil, 1, "no such file"},
-		"bad policy": {func(h *host) { os.WriteFile(h.dir+"/egress.json", []byte("{}"), 0o644) }, nil, 1, "egress.json"},
-		"no journal": {func(h *host) { os.Remove(h.dir + "/journal") }, nil, 1, "journal"},
-		"no sockets": {func(h *host) { h.files = h.files[:1] }, nil, 1, "LISTEN_FDS"},
-		"no state":   {func(*host) {}, []string{"--state", ""}, 2, "StateDirectory="},
-		"same ports": {func(*host) {}, []string{"--dns-port", "3128", "--proxy-port", "3128"}, 2, "two ports"},
-		"argument":   {func(*host) {}, []string{"x"}, 2, "takes no arguments"},
+		"no policy":       {func(h *host) { os.Remove(h.Dir + "/egress.json") }, nil, 1, "no such file"},
+		"bad policy":      {func(h *host) { os.WriteFile(h.Dir+"/egress.json", []byte("{}"), 0o644) }, nil, 1, "egress.json"},
+		"no journal":      {func(h *host) { os.Remove(h.Dir + "/journal") }, nil, 1, "journal"},
+		"too few sockets": {func(h *host) { h.Files, h.Names = h.Files[:1], h.Names[:1] }, nil, 1, "systemd passed no socket for name service over TCP"},
+		"no state":        {func(*host) {}, []string{"--state", ""}, 2, "StateDirectory="},
+		"same ports":      {func(*host) {}, []string{"--dns-port", "3128", "--proxy-port", "3128"}, 2, "two ports"},
+		"argument":        {func(*host) {}, []string{"x"}, 2, "takes no arguments"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			c.change(h)
 			h.run(c.args...)
-			if code := h.exit(); code != c.code || !strings.Contains(h.stderr.String(), c.want) {
-				t.Errorf("exit %d: %s", code, h.stderr.String())
+			if code := h.Exit(); code != c.code || !strings.Contains(h.Stderr.String(), c.want) {
+				t.Errorf("exit %d: %s", code, h.Stderr.String())
 			}
 		})
 	}

@@ -40,14 +40,14 @@ func TestCATF17NoSecretNoGate(t *testing.T) {
 		h, dir := guarded(t)
 		change(dir)
 		h.run("--credentials", dir)
-		if code := h.exit(); code != 1 || !strings.Contains(h.stderr.String(), want) || strings.Contains(h.stderr.String(), canary) {
-			t.Errorf("exit %d: %s", code, h.stderr.String())
+		if code := h.Exit(); code != 1 || !strings.Contains(h.Stderr.String(), want) || strings.Contains(h.Stderr.String(), canary) {
+			t.Errorf("exit %d: %s", code, h.Stderr.String())
 		}
 	}
 	h, _ := guarded(t)
 	h.run()
-	if code := h.exit(); code != 1 || !strings.Contains(h.stderr.String(), "CREDENTIALS_DIRECTORY") {
-		t.Errorf("no folder: exit %d: %s", code, h.stderr.String())
+	if code := h.Exit(); code != 1 || !strings.Contains(h.Stderr.String(), "CREDENTIALS_DIRECTORY") {
+		t.Errorf("no folder: exit %d: %s", code, h.Stderr.String())
 	}
 }
 
@@ -60,9 +60,9 @@ func write(dir, value string) {
 // neither environment, arguments nor what the gate writes has the value.
 func TestSecretsLoadedOnce(t *testing.T) {
 	h, dir := guarded(t)
-	h.env = []string{"CREDENTIALS_DIRECTORY=" + dir}
+	h.Env = []string{"CREDENTIALS_DIRECTORY=" + dir}
 	h.run()
-	h.said("READY=1", "STATUS=mode enforce, 2 rules allow, 0 deny, 1 secrets")
+	h.Said("READY=1", "STATUS=mode enforce, 2 rules allow, 0 deny, 1 secrets")
 	write(dir, "short")
 
 	h.policy.Secrets = append(h.policy.Secrets, policy.Secret{
@@ -70,15 +70,15 @@ func TestSecretsLoadedOnce(t *testing.T) {
 	})
 	h.policy.Deny = []policy.Denial{{Name: "no", Host: "elsewhere.example"}}
 	h.write()
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("READY=1", "STATUS=policy cannot be read, the one before stays in force")
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("READY=1", "STATUS=policy cannot be read, the one before stays in force")
 	h.complained("LATER was not there when the gate was started; a restart")
 	h.policy.Secrets = h.policy.Secrets[:1]
 	h.write()
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("READY=1", "STATUS=mode enforce, 2 rules allow, 1 deny, 1 secrets")
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("READY=1", "STATUS=mode enforce, 2 rules allow, 1 deny, 1 secrets")
 
-	proc := fmt.Sprintf("/proc/%d/", h.cmd.Process.Pid)
+	proc := fmt.Sprintf("/proc/%d/", h.Cmd.Process.Pid)
 	for _, name := range []string{"environ", "cmdline"} {
 		if b, err := os.ReadFile(proc + name); err == nil && strings.Contains(string(b), canary) {
 			t.Errorf("%s has the value", name)
@@ -91,16 +91,16 @@ func TestSecretsLoadedOnce(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	h.cmd.Process.Signal(syscall.SIGQUIT) // a trace of all goroutines
-	h.exit()
-	files, _ := filepath.Glob(h.dir + "/*")
+	h.Cmd.Process.Signal(syscall.SIGQUIT) // a trace of all goroutines
+	h.Exit()
+	files, _ := filepath.Glob(h.Dir + "/*")
 	for _, name := range files {
 		if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), canary) {
 			t.Errorf("%s has the value", name)
 		}
 	}
-	if strings.Contains(h.stderr.String(), canary) || !strings.Contains(h.stderr.String(), "goroutine") {
-		t.Errorf("a trace: %.300s", h.stderr.String())
+	if strings.Contains(h.Stderr.String(), canary) || !strings.Contains(h.Stderr.String(), "goroutine") {
+		t.Errorf("a trace: %.300s", h.Stderr.String())
 	}
 }
 

@@ -21,36 +21,36 @@ import (
 
 // switched are the flags for the switches of a host.
 func (h *host) switched() []string {
-	return []string{"--cut", h.dir + "/cut", "--bypass", h.dir + "/bypass", "--control", h.dir + "/control"}
+	return []string{"--cut", h.Dir + "/cut", "--bypass", h.Dir + "/bypass", "--control", h.Dir + "/control"}
 }
 
 func (h *host) reload(status string) {
-	h.t.Helper()
-	h.cmd.Process.Signal(syscall.SIGHUP)
-	h.said("READY=1", "STATUS="+status)
+	h.T.Helper()
+	h.Cmd.Process.Signal(syscall.SIGHUP)
+	h.Said("READY=1", "STATUS="+status)
 }
 
 // ask asks the control socket.
 func (h *host) ask(path string) string {
-	h.t.Helper()
+	h.T.Helper()
 	c := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", h.dir+"/control")
+			return new(net.Dialer).DialContext(ctx, "unix", h.Dir+"/control")
 		},
 	}}
 	r, err := c.Get("http://gate" + path)
-	check(h.t, err)
+	check(h.T, err)
 	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
-	check(h.t, err)
+	check(h.T, err)
 	return string(b)
 }
 
 func (h *host) status() *egress.Status {
-	h.t.Helper()
+	h.T.Helper()
 	s, err := egress.ParseStatus([]byte(h.ask(egress.StatusPath)))
-	check(h.t, err)
+	check(h.T, err)
 	return s
 }
 
@@ -86,7 +86,7 @@ func TestH2Cut(t *testing.T) {
 	half := dial("GET http://gate.fleet") // in the middle of a head
 	time.Sleep(50 * time.Millisecond)
 
-	check(t, os.WriteFile(h.dir+"/cut", []byte("why\n"), 0o644))
+	check(t, os.WriteFile(h.Dir+"/cut", []byte("why\n"), 0o644))
 	began := time.Now()
 	h.reload("cut off by the operator; " + normal)
 	for what, c := range map[string]net.Conn{"tunnel": tunnel, "kept": kept, "half": half} {
@@ -109,13 +109,13 @@ func TestH2Cut(t *testing.T) {
 		}
 	}
 	refused()
-	h.cmd.Process.Kill()
-	h.cmd.Wait()
+	h.Cmd.Process.Kill()
+	h.Cmd.Wait()
 	h.run(h.switched()...)
-	h.said("READY=1", "STATUS=cut off by the operator; "+normal)
+	h.Said("READY=1", "STATUS=cut off by the operator; "+normal)
 	refused()
-	os.WriteFile(h.dir+"/egress.json", []byte("{"), 0o644) // a policy that cannot be read keeps no cut from its end
-	os.Remove(h.dir + "/cut")
+	os.WriteFile(h.Dir+"/egress.json", []byte("{"), 0o644) // a policy that cannot be read keeps no cut from its end
+	os.Remove(h.Dir + "/cut")
 	h.reload("policy cannot be read, the one before stays in force")
 	c, r, code := h.connect(target)
 	if code != 200 || h.status().Cut {
@@ -129,16 +129,16 @@ func TestH2Cut(t *testing.T) {
 
 // bypass writes one that ends after d.
 func (h *host) bypass(d time.Duration, change func(*policy.Bypass)) {
-	h.t.Helper()
+	h.T.Helper()
 	boot, err := boottime.ID()
-	check(h.t, err)
+	check(h.T, err)
 	b := policy.Bypass{Version: 1, Until: int64(boottime.Now() + d), BootID: boot, Reason: "npm is down", By: "ann"}
 	if change != nil {
 		change(&b)
 	}
 	text, err := policy.EncodeBypass(&b)
-	check(h.t, err)
-	check(h.t, os.WriteFile(h.dir+"/bypass", text, 0o644))
+	check(h.T, err)
+	check(h.T, os.WriteFile(h.Dir+"/bypass", text, 0o644))
 }
 
 // EGR-E24: a bypass allows what no rule does, records it as such, outlives the gate, and ends by itself, connections with
@@ -182,15 +182,15 @@ func TestE24Bypass(t *testing.T) {
 	if _, _, code := h.connect("169.254.169.254:80"); code != 403 {
 		t.Errorf("metadata: status %d", code)
 	}
-	h.cmd.Process.Kill()
-	h.cmd.Wait()
+	h.Cmd.Process.Kill()
+	h.Cmd.Wait()
 	h.run(h.switched()...)
-	h.said("READY=1", "STATUS=a bypass runs; "+normal)
+	h.Said("READY=1", "STATUS=a bypass runs; "+normal)
 	c, r := get("/endless")
 	if r.StatusCode != 200 {
 		t.Fatal(r.Status)
 	}
-	h.said("STATUS=" + normal) // at its end
+	h.Said("STATUS=" + normal) // at its end
 	if !ended(c) {
 		t.Error("what a bypass allowed goes on after its end")
 	}
@@ -212,15 +212,15 @@ func TestE24BypassIgnored(t *testing.T) {
 		"other boot": func() {
 			h.bypass(time.Minute, func(b *policy.Bypass) { b.BootID = "0f8fad5b-d9cb-469f-a165-70867728950e" })
 		},
-		"malformed": func() { os.WriteFile(h.dir+"/bypass", []byte("{}"), 0o644) },
+		"malformed": func() { os.WriteFile(h.Dir+"/bypass", []byte("{}"), 0o644) },
 		"a link": func() {
 			h.bypass(time.Minute, nil)
-			os.Rename(h.dir+"/bypass", h.dir+"/other")
-			os.Symlink("other", h.dir+"/bypass")
+			os.Rename(h.Dir+"/bypass", h.Dir+"/other")
+			os.Symlink("other", h.Dir+"/bypass")
 		},
-		"a pipe": func() { syscall.Mkfifo(h.dir+"/bypass", 0o644) },
+		"a pipe": func() { syscall.Mkfifo(h.Dir+"/bypass", 0o644) },
 	} {
-		os.Remove(h.dir + "/bypass")
+		os.Remove(h.Dir + "/bypass")
 		write()
 		h.reload(normal)
 		if h.status().Bypass != nil {
@@ -231,8 +231,8 @@ func TestE24BypassIgnored(t *testing.T) {
 		}
 	}
 	h.complained("the bypass is over")
-	if n := strings.Count(h.stderr.String(), "the bypass is not in force"); n != 5 {
-		t.Errorf("%d lines: %s", n, h.stderr.String())
+	if n := strings.Count(h.Stderr.String(), "the bypass is not in force"); n != 5 {
+		t.Errorf("%d lines: %s", n, h.Stderr.String())
 	}
 }
 
@@ -261,11 +261,11 @@ func TestStatusAndCounts(t *testing.T) {
 	for _, c := range []net.Conn{c, denied, self} {
 		c.Close()
 	}
-	h.cmd.Process.Signal(syscall.SIGTERM)
-	if code := h.exit(); code != 0 {
-		t.Fatalf("exit %d: %s", code, h.stderr.String())
+	h.Cmd.Process.Signal(syscall.SIGTERM)
+	if code := h.Exit(); code != 0 {
+		t.Fatalf("exit %d: %s", code, h.Stderr.String())
 	}
-	b, err := os.ReadFile(h.dir + "/" + egress.CountsFile)
+	b, err := os.ReadFile(h.Dir + "/" + egress.CountsFile)
 	check(t, err)
 	counts, err := egress.ParseCounts(b)
 	if err != nil || counts.Total != want {
@@ -275,9 +275,9 @@ func TestStatusAndCounts(t *testing.T) {
 	if s := h.status(); s.Total != want {
 		t.Errorf("after a restart: %+v", s)
 	}
-	h.cmd.Process.Kill()
-	h.cmd.Wait()
-	check(t, os.WriteFile(h.dir+"/"+egress.CountsFile, []byte("{"), 0o600))
+	h.Cmd.Process.Kill()
+	h.Cmd.Wait()
+	check(t, os.WriteFile(h.Dir+"/"+egress.CountsFile, []byte("{"), 0o600))
 	h.start(h.switched()...)
 	if s := h.status(); s.Total != (egress.Tally{}) {
 		t.Errorf("with a bad file: %+v", s)
@@ -297,8 +297,8 @@ func TestJ6Kept(t *testing.T) {
 	}
 	echo(t, c, r)
 	c.Close()
-	h.cmd.Process.Signal(syscall.SIGTERM)
-	h.exit()
+	h.Cmd.Process.Signal(syscall.SIGTERM)
+	h.Exit()
 	h.start()
 	c, _, _ = h.connect(h.origin.Addr().String())
 	c.Write(make([]byte, 2000))

@@ -5,9 +5,9 @@ import "testing"
 // EGR-E22: systemd gets signs of life as long as connections are taken, and none when that hangs.
 func TestE22Watchdog(t *testing.T) {
 	h := newHost(t)
-	h.env = []string{"WATCHDOG_USEC=150000"}
+	h.Env = []string{"WATCHDOG_USEC=150000"}
 	h.start()
 	for range 3 {
-		h.said("WATCHDOG=1")
+		h.Said("WATCHDOG=1")
 	}
 }

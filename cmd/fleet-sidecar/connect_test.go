@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fleet/cmd/internal/daemon/daemontest"
 )
 
 // shim is the program that a harness starts.
@@ -21,7 +23,7 @@ func shim(t *testing.T, args ...string) *exec.Cmd {
 	check(t, err)
 	check(t, os.Symlink(program, link))
 	c := exec.Command(link, args...)
-	c.Env = []string{"TEST_SIDECAR=1", atOnce}
+	c.Env = []string{variable + "=1", daemontest.AtOnce}
 	return c
 }
 
@@ -90,7 +92,7 @@ func TestConnectEnds(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	parent := exec.Command("/bin/sh", "-c", `"$0" "$1" & echo $!; exec sleep 60`, shim(t, path).Path, path)
-	parent.Env, parent.Stdin = []string{"TEST_SIDECAR=1", "PATH=" + os.Getenv("PATH")}, r
+	parent.Env, parent.Stdin = []string{variable + "=1", "PATH=" + os.Getenv("PATH")}, r
 	parent.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := parent.StdoutPipe()
 	check(t, err)

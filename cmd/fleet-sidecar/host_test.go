@@ -5,15 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fleet/cmd/fleet-sidecar/internal/toolstub"
+	"fleet/cmd/internal/daemon/daemontest"
 	"fleet/cmd/internal/spool/spooltest"
 	"fleet/schemas/sidecar"
 )
+
+// variable has the binary of these tests be the sidecar.
+const variable = "TEST_SIDECAR"
 
 // TestMain is the sidecar, the shim or the tool where a test started it.
 func TestMain(m *testing.M) {
@@ -36,9 +37,7 @@ func TestMain(m *testing.M) {
 		dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 		fmt.Println(dumpable, err)
 		return
-	case os.Getenv("TEST_SIDECAR") != "":
-		os.Unsetenv("TEST_SIDECAR")
-		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+	case daemontest.Is(variable):
 		main()
 	}
 	os.Exit(m.Run())
@@ -46,41 +45,13 @@ func TestMain(m *testing.M) {
 
 const canary = `ghp_S3nary/+"Value"&0123456789`
 
-// atOnce has a program with the race detector end when it ends, and not a second later.
-const atOnce = "GORACE=atexit_sleep_ms=0"
-
 // host plays systemd: it holds the sockets and starts sidecars with them.
 type host struct {
-	t       *testing.T
-	dir     string
+	*daemontest.Host
 	config  sidecar.Config
-	files   []*os.File
-	names   []string
 	ports   map[string]string // address of each agent's HTTP
-	notify  *net.UnixConn
 	journal *spooltest.Journal
 	records chan map[string]string
-	stderr  output
-	cmd     *exec.Cmd
-	env     []string
-	extra   []*os.File // that nobody knows of
-}
-
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 func check(t testing.TB, err error) {
@@ -93,13 +64,13 @@ func check(t testing.TB, err error) {
 // newHost has a tool for the agents, which has a secret.
 func newHost(t *testing.T, agents ...string) *host {
 	t.Helper()
-	h := &host{t: t, dir: t.TempDir(), ports: map[string]string{}, journal: spooltest.Listen(t)}
+	h := &host{Host: daemontest.New(t, variable), ports: map[string]string{}, journal: spooltest.Listen(t)}
 	program, err := os.Executable()
 	check(t, err)
 	h.config = sidecar.Config{
 		Version: sidecar.Version, Project: "demo", Name: "stub",
 		Tool: sidecar.Tool{
-			Command: []string{program}, Env: map[string]string{toolstub.Variable: toolstub.Good, "GORACE": strings.TrimPrefix(atOnce, "GORACE=")},
+			Command: []string{program}, Env: map[string]string{toolstub.Variable: toolstub.Good, "GORACE": strings.TrimPrefix(daemontest.AtOnce, "GORACE=")},
 			Secrets: []sidecar.Secret{{Name: "STUB_TOKEN", Env: "TOKEN"}},
 		},
 		CallTimeout: "10s", MaxMessage: 64 << 10,
@@ -108,106 +79,45 @@ func newHost(t *testing.T, agents ...string) *host {
 		h.config.Agents = append(h.config.Agents, sidecar.Agent{
 			Key: key, UID: int64(990 + i), HTTP: sidecar.Socket(key), Stdio: sidecar.Socket(key),
 		})
-		tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		check(t, err)
-		h.ports[key] = tcp.Addr().String()
-		h.keep(tcp, sidecar.Socket(key))
-		local, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.socket(key), Net: "unix"})
-		check(t, err)
-		local.SetUnlinkOnClose(false)
-		h.keep(local, sidecar.Socket(key))
+		h.ports[key] = h.KeepTCP(sidecar.Socket(key))
+		h.KeepUnix(key, sidecar.Socket(key))
 	}
-	h.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: h.dir + "/notify", Net: "unixgram"})
-	check(t, err)
-	t.Cleanup(func() { h.notify.Close() })
 	h.records = make(chan map[string]string, 10_000)
 	go h.collect()
-	check(t, os.Mkdir(h.dir+"/credentials", 0o700))
+	check(t, os.Mkdir(h.Dir+"/credentials", 0o700))
 	h.secret("STUB_TOKEN", canary)
-	check(t, os.Symlink(program, h.dir+"/mcp-connect"))
+	check(t, os.Symlink(program, h.Dir+"/mcp-connect"))
 	return h
 }
 
 func (h *host) secret(name, value string) {
-	h.t.Helper()
-	check(h.t, os.WriteFile(h.dir+"/credentials/"+name, []byte(value), 0o600))
+	h.T.Helper()
+	check(h.T, os.WriteFile(h.Dir+"/credentials/"+name, []byte(value), 0o600))
 }
 
-func (h *host) socket(agent string) string { return h.dir + "/" + agent }
-
-func (h *host) keep(s interface {
-	File() (*os.File, error)
-	Close() error
-}, name string,
-) {
-	h.t.Helper()
-	f, err := s.File()
-	check(h.t, err)
-	s.Close()
-	h.files, h.names = append(h.files, f), append(h.names, name)
-	h.t.Cleanup(func() { f.Close() })
-}
+func (h *host) socket(agent string) string { return h.Dir + "/" + agent }
 
 // start starts a sidecar and waits until it is ready.
 func (h *host) start(args ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	h.run(args...)
-	h.said("READY=1")
+	h.Said("READY=1")
 }
 
 func (h *host) run(args ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	b, err := sidecar.Encode(&h.config)
-	check(h.t, err)
-	check(h.t, os.WriteFile(h.dir+"/sidecar.json", b, 0o644))
-	h.cmd = exec.Command(os.Args[0], append([]string{
-		"--config", h.dir + "/sidecar.json", "--home", h.dir, "--runtime", h.journal.Dir(), "--journal", h.journal.Path,
+	check(h.T, err)
+	check(h.T, os.WriteFile(h.Dir+"/sidecar.json", b, 0o644))
+	h.Env = append(h.Env, "CREDENTIALS_DIRECTORY="+h.Dir+"/credentials", "SIDECAR_OWN=only-the-daemon")
+	h.Run(append([]string{
+		"--config", h.Dir + "/sidecar.json", "--home", h.Dir, "--runtime", h.journal.Dir(), "--journal", h.journal.Path,
 	}, args...)...)
-	h.cmd.Env = append([]string{
-		"TEST_SIDECAR=1", atOnce, "LISTEN_FDS=" + strconv.Itoa(len(h.files)), "LISTEN_FDNAMES=" + strings.Join(h.names, ":"),
-		"NOTIFY_SOCKET=" + h.dir + "/notify", "CREDENTIALS_DIRECTORY=" + h.dir + "/credentials", "SIDECAR_OWN=only-the-daemon",
-	}, h.env...)
-	h.cmd.ExtraFiles = slices.Concat(h.files, h.extra)
-	h.cmd.Stderr = &h.stderr
-	check(h.t, h.cmd.Start())
-	cmd := h.cmd
-	h.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if h.t.Failed() {
-			h.t.Logf("the sidecar said:\n%s", h.stderr.String())
-		}
-	})
-}
-
-// said waits for a notification with this line.
-func (h *host) said(line string) {
-	h.t.Helper()
-	buf := make([]byte, 4096)
-	h.notify.SetReadDeadline(time.Now().Add(20 * time.Second))
-	for {
-		n, err := h.notify.Read(buf)
-		if err != nil {
-			h.t.Fatalf("no %q; %s", line, h.stderr.String())
-		}
-		if strings.Contains("\n"+string(buf[:n])+"\n", "\n"+line+"\n") {
-			return
-		}
-	}
-}
-
-// exit waits for the end and returns the status.
-func (h *host) exit() int {
-	h.t.Helper()
-	timer := time.AfterFunc(20*time.Second, func() { h.cmd.Process.Kill() })
-	defer timer.Stop()
-	h.cmd.Wait()
-	return h.cmd.ProcessState.ExitCode()
 }
 
 // collect reads the journal until the test has ended.
 func (h *host) collect() {
-	for h.t.Context().Err() == nil {
+	for h.T.Context().Err() == nil {
 		if r := h.journal.Next(); r != nil {
 			h.records <- r
 		}
@@ -216,7 +126,7 @@ func (h *host) collect() {
 
 // record waits for the next record of a call that ended or was refused.
 func (h *host) record() map[string]string {
-	h.t.Helper()
+	h.T.Helper()
 	for {
 		select {
 		case r := <-h.records:
@@ -224,7 +134,7 @@ func (h *host) record() map[string]string {
 				return r
 			}
 		case <-time.After(10 * time.Second):
-			h.t.Fatal("no record")
+			h.T.Fatal("no record")
 		}
 	}
 }
@@ -235,26 +145,26 @@ var transports = map[string]func(h *host, agent string) mcp.Transport{
 		return &mcp.StreamableClientTransport{Endpoint: "http://" + h.ports[agent] + "/mcp"}
 	},
 	"stdio": func(h *host, agent string) mcp.Transport {
-		shim := exec.Command(h.dir+"/mcp-connect", h.socket(agent))
-		shim.Env, shim.Stderr = []string{"TEST_SIDECAR=1", atOnce}, &h.stderr
+		shim := exec.Command(h.Dir+"/mcp-connect", h.socket(agent))
+		shim.Env, shim.Stderr = []string{variable + "=1", daemontest.AtOnce}, &h.Stderr
 		return &mcp.CommandTransport{Command: shim}
 	},
 }
 
 // connect begins a session with the official SDK's client.
 func (h *host) connect(transport, agent string, o *mcp.ClientOptions) *mcp.ClientSession {
-	h.t.Helper()
+	h.T.Helper()
 	cs, err := h.try(transport, agent, o)
-	check(h.t, err)
+	check(h.T, err)
 	return cs
 }
 
 func (h *host) try(transport, agent string, o *mcp.ClientOptions) (*mcp.ClientSession, error) {
-	h.t.Helper()
+	h.T.Helper()
 	c := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, o)
-	cs, err := c.Connect(h.t.Context(), transports[transport](h, agent), nil)
+	cs, err := c.Connect(h.T.Context(), transports[transport](h, agent), nil)
 	if err == nil {
-		h.t.Cleanup(func() { cs.Close() })
+		h.T.Cleanup(func() { cs.Close() })
 	}
 	return cs, err
 }
@@ -313,9 +223,9 @@ func fails(t *testing.T, cs *mcp.ClientSession, tool string, arguments any, want
 
 // post sends a body as it is to an agent's HTTP.
 func (h *host) post(agent, body string, header http.Header) (int, string, http.Header) {
-	h.t.Helper()
+	h.T.Helper()
 	r, err := http.NewRequest(http.MethodPost, "http://"+h.ports[agent]+"/mcp", strings.NewReader(body))
-	check(h.t, err)
+	check(h.T, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json, text/event-stream")
 	for name, values := range header {
@@ -325,7 +235,7 @@ func (h *host) post(agent, body string, header http.Header) (int, string, http.H
 		r.Host = host
 	}
 	resp, err := http.DefaultClient.Do(r)
-	check(h.t, err)
+	check(h.T, err)
 	defer resp.Body.Close()
 	var b bytes.Buffer
 	b.ReadFrom(resp.Body)
@@ -342,7 +252,7 @@ func mustJSON(v any) string {
 
 // children are the processes that the sidecar has started.
 func (h *host) children() []string {
-	pid := strconv.Itoa(h.cmd.Process.Pid)
+	pid := strconv.Itoa(h.Cmd.Process.Pid)
 	var all []string
 	tasks, _ := filepath.Glob("/proc/" + pid + "/task/*/children")
 	for _, file := range tasks {
@@ -352,15 +262,15 @@ func (h *host) children() []string {
 	return all
 }
 
-func (h *host) pid() string { return strconv.Itoa(h.cmd.Process.Pid) }
+func (h *host) pid() string { return strconv.Itoa(h.Cmd.Process.Pid) }
 
 // begin begins a session over HTTP by hand and returns the headers of its requests.
 func (h *host) begin(agent string) http.Header {
-	h.t.Helper()
+	h.T.Helper()
 	status, body, header := h.post(agent, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":`+
 		`{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`, nil)
 	if status != http.StatusOK || header.Get("Mcp-Session-Id") == "" {
-		h.t.Fatalf("%d: %s", status, body)
+		h.T.Fatalf("%d: %s", status, body)
 	}
 	return http.Header{"Mcp-Session-Id": header["Mcp-Session-Id"]}
 }

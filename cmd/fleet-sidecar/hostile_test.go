@@ -107,20 +107,20 @@ func TestFrozenTool(t *testing.T) {
 		again, err := call(cs, "pid", nil)
 		return err == nil && again != pid
 	})
-	if !strings.Contains(h.stderr.String(), "did not answer for 300ms after a call had taken too long") {
+	if !strings.Contains(h.Stderr.String(), "did not answer for 300ms after a call had taken too long") {
 		t.Error("the reason is not told")
 	}
 }
 
 // signalTool signals the tool.
 func (h *host) signalTool(s syscall.Signal) {
-	h.t.Helper()
+	h.T.Helper()
 	for _, pid := range h.children() {
 		n := 0
 		for _, c := range pid {
 			n = n*10 + int(c-'0')
 		}
-		check(h.t, syscall.Kill(n, s))
+		check(h.T, syscall.Kill(n, s))
 	}
 }
 
@@ -140,8 +140,8 @@ func TestToolsThatDoNotStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			each(t, c.change, func(t *testing.T, h *host, transport string) {
-				h.cmd.Process.Kill()
-				h.cmd.Wait()
+				h.Cmd.Process.Kill()
+				h.Cmd.Wait()
 				h.start("--ready", "2s")
 				_, err := h.try(transport, "lead", nil)
 				if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -157,14 +157,14 @@ func TestToolsThatDoNotStart(t *testing.T) {
 
 // pauses tries until it is told to wait, and then once more.
 func (h *host) pauses(transport string) {
-	h.t.Helper()
+	h.T.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		_, err := h.try(transport, "lead", nil)
 		if err != nil && strings.Contains(err.Error(), "times in a row; it is tried again in ") {
 			return
 		}
 	}
-	h.t.Error("it is started again and again")
+	h.T.Error("it is started again and again")
 }
 
 func (h *host) mode(mode string) { h.config.Tool.Env[toolstub.Variable] = mode }
@@ -173,7 +173,7 @@ func TestNoisyTool(t *testing.T) {
 	each(t, func(h *host) { h.mode(toolstub.Noisy) }, func(t *testing.T, h *host, transport string) {
 		mustCall(t, h.connect(transport, "lead", nil), "echo", nil)
 		eventually(t, "its words are not in the log", func() bool {
-			return strings.Contains(h.stderr.String(), `"stdout":"Server listening on stdio"`)
+			return strings.Contains(h.Stderr.String(), `"stdout":"Server listening on stdio"`)
 		})
 	})
 }
@@ -191,8 +191,8 @@ func TestEndWhileStarting(t *testing.T) {
 	}()
 	eventually(t, "the tool is not started", func() bool { return len(h.children()) > 0 })
 	began := time.Now()
-	h.cmd.Process.Signal(syscall.SIGTERM)
-	if code := h.exit(); code != 0 || time.Since(began) > 10*time.Second {
+	h.Cmd.Process.Signal(syscall.SIGTERM)
+	if code := h.Exit(); code != 0 || time.Since(began) > 10*time.Second {
 		t.Errorf("exit %d after %s", code, time.Since(began))
 	}
 	if err := <-failed; err == nil {
@@ -203,8 +203,8 @@ func TestEndWhileStarting(t *testing.T) {
 // The tool ends with the sidecar, however that ends, and so do its own children.
 func TestToolsEndWithTheSidecar(t *testing.T) {
 	for name, end := range map[string]func(h *host){
-		"SIGTERM": func(h *host) { h.cmd.Process.Signal(syscall.SIGTERM) },
-		"SIGKILL": func(h *host) { h.cmd.Process.Kill() },
+		"SIGTERM": func(h *host) { h.Cmd.Process.Signal(syscall.SIGTERM) },
+		"SIGKILL": func(h *host) { h.Cmd.Process.Kill() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -213,7 +213,7 @@ func TestToolsEndWithTheSidecar(t *testing.T) {
 			h.start()
 			pid := mustCall(t, h.connect("stdio", "lead", nil), "pid", nil)
 			end(h)
-			h.cmd.Wait()
+			h.Cmd.Wait()
 			eventually(t, "the tool lives on", func() bool {
 				_, err := os.Stat("/proc/" + pid)
 				return os.IsNotExist(err)

@@ -190,7 +190,7 @@ func TestHostileRemote(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) || time.Since(began) > 10*time.Second {
 				t.Errorf("after %s: %v", time.Since(began), err)
 			}
-			if said := h.stderr.String(); strings.Contains(said, "s3nary") || err != nil && strings.Contains(err.Error(), "s3nary") {
+			if said := h.Stderr.String(); strings.Contains(said, "s3nary") || err != nil && strings.Contains(err.Error(), "s3nary") {
 				t.Errorf("the value is told: %v, %s", err, said)
 			}
 		})

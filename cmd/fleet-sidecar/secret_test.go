@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"fleet/cmd/internal/daemon/daemontest"
 	"fleet/schemas/sidecar"
 )
 
@@ -37,7 +38,7 @@ func TestCATF16Canary(t *testing.T) {
 		mustCall(t, cs, "stderr", object{"text": "PRIORITY=0\nforged\x1b[2J the-value-before-" + canary})
 		mustCall(t, cs, "garbage", nil)
 		eventually(t, "the log has no words of the tool", func() bool {
-			said := h.stderr.String()
+			said := h.Stderr.String()
 			return strings.Contains(said, `"stderr":"forged\u001b[2J [secret STUB_TOKEN] [secret STUB_TOKEN]"`) &&
 				strings.Contains(said, `"stdout":"[secret STUB_TOKEN]"`)
 		})
@@ -53,7 +54,7 @@ func TestCATF16Canary(t *testing.T) {
 			records += mustJSON(h.record())
 		}
 		for name, text := range map[string]string{
-			"log": h.stderr.String(), "command line of the tool": string(cmdline), "command line": string(own),
+			"log": h.Stderr.String(), "command line of the tool": string(cmdline), "command line": string(own),
 			"environment": string(environment), "records": records,
 		} {
 			for _, value := range []string{canary, strings.Trim(mustJSON(canary), `"`), encoded[8:30], "S3nary"} {
@@ -72,10 +73,10 @@ func TestEnvironmentOfTheTool(t *testing.T) {
 	h.config.Tool.Env["PLAIN"] = "a b\nc"
 	h.config.Tool.Secrets = append(h.config.Tool.Secrets, sidecar.Secret{Name: "STUB_KEY", File: true})
 	h.secret("STUB_KEY", "file-canary-value")
-	open, err := os.Create(h.dir + "/open")
+	open, err := os.Create(h.Dir + "/open")
 	check(t, err)
 	defer open.Close()
-	h.extra = []*os.File{open}
+	h.Extra = []*os.File{open}
 	h.start()
 	mustCall(t, h.connect("stdio", "lead", nil), "echo", nil)
 	b, err := os.ReadFile("/proc/" + h.children()[0] + "/environ")
@@ -83,7 +84,7 @@ func TestEnvironmentOfTheTool(t *testing.T) {
 	got := strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 	slices.Sort(got)
 	want := []string{
-		"CREDENTIALS_DIRECTORY=" + h.dir + "/credentials", atOnce, "HOME=" + h.dir, "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin",
+		"CREDENTIALS_DIRECTORY=" + h.Dir + "/credentials", daemontest.AtOnce, "HOME=" + h.Dir, "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin",
 		"PLAIN=a b\nc", "TEST_TOOL=good", "TOKEN=" + canary,
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -113,7 +114,7 @@ func TestCATF16NotDumpable(t *testing.T) {
 		}
 	}
 	prepared := exec.Command(os.Args[0])
-	prepared.Env = []string{"TEST_PREPARE=1", atOnce}
+	prepared.Env = []string{"TEST_PREPARE=1", daemontest.AtOnce}
 	if out, err := prepared.Output(); string(out) != "0 <nil>\n" {
 		t.Errorf("dumpable: %s, %v", out, err)
 	}
@@ -127,12 +128,12 @@ func TestCATF17NoStart(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"missing":       {func(h *host) { os.Remove(h.dir + "/credentials/STUB_TOKEN") }, nil, 1, "sudo fleet secret set STUB_TOKEN"},
+		"missing":       {func(h *host) { os.Remove(h.Dir + "/credentials/STUB_TOKEN") }, nil, 1, "sudo fleet secret set STUB_TOKEN"},
 		"short":         {func(h *host) { h.secret("STUB_TOKEN", "abc") }, nil, 1, "at least 8 bytes"},
 		"no folder":     {func(*host) {}, []string{"--credentials", ""}, 1, "$CREDENTIALS_DIRECTORY"},
-		"no sockets":    {func(h *host) { h.files, h.names = nil, nil }, nil, 1, "LISTEN_FDS"},
-		"one too few":   {func(h *host) { h.files, h.names = h.files[:1], h.names[:1] }, nil, 1, "no unix socket with FileDescriptorName=agent-lead"},
-		"other name":    {func(h *host) { h.names[0] = "http-other" }, nil, 1, "http-other"},
+		"no sockets":    {func(h *host) { h.Files, h.Names = nil, nil }, nil, 1, "LISTEN_FDS"},
+		"one too few":   {func(h *host) { h.Files, h.Names = h.Files[:1], h.Names[:1] }, nil, 1, "no unix socket with FileDescriptorName=agent-lead"},
+		"other name":    {func(h *host) { h.Names[0] = "http-other" }, nil, 1, "http-other"},
 		"no journal":    {func(h *host) { os.Remove(h.journal.Path) }, nil, 1, "journal"},
 		"bad config":    {func(h *host) { h.config.Name = "../x" }, nil, 1, "lower-case letters"},
 		"no config":     {func(*host) {}, []string{"--config", ""}, 2, "--config"},
@@ -145,8 +146,8 @@ func TestCATF17NoStart(t *testing.T) {
 			h := newHost(t, "lead")
 			c.change(h)
 			h.run(c.args...)
-			if code := h.exit(); code != c.code || !strings.Contains(h.stderr.String(), c.want) || strings.Contains(h.stderr.String(), "S3nary") {
-				t.Errorf("exit %d: %s", code, h.stderr.String())
+			if code := h.Exit(); code != c.code || !strings.Contains(h.Stderr.String(), c.want) || strings.Contains(h.Stderr.String(), "S3nary") {
+				t.Errorf("exit %d: %s", code, h.Stderr.String())
 			}
 		})
 	}
@@ -155,26 +156,26 @@ func TestCATF17NoStart(t *testing.T) {
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "lead")
-	h.env = []string{"WATCHDOG_USEC=150000"}
+	h.Env = []string{"WATCHDOG_USEC=150000"}
 	h.start()
 	for range 3 {
-		h.said("WATCHDOG=1")
+		h.Said("WATCHDOG=1")
 	}
 }
 
 // A sidecar ends when it is idle, and not while a session would be lost.
 func TestIdleExit(t *testing.T) {
 	each(t, nil, func(t *testing.T, h *host, transport string) {
-		h.cmd.Process.Kill()
-		h.cmd.Wait()
+		h.Cmd.Process.Kill()
+		h.Cmd.Wait()
 		h.start("--idle", "300ms")
 		cs := h.connect(transport, "lead", nil)
 		time.Sleep(1500 * time.Millisecond)
 		mustCall(t, cs, "echo", nil)
 		cs.Close()
 		http.DefaultClient.CloseIdleConnections()
-		if code := h.exit(); code != 0 || !strings.Contains(h.stderr.String(), "idle") {
-			t.Errorf("exit %d: %s", code, h.stderr.String())
+		if code := h.Exit(); code != 0 || !strings.Contains(h.Stderr.String(), "idle") {
+			t.Errorf("exit %d: %s", code, h.Stderr.String())
 		}
 		h.start()
 		mustCall(t, h.connect(transport, "lead", nil), "echo", nil)
