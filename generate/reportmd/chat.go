@@ -14,8 +14,12 @@ func team(b *strings.Builder, m *model.Fleet) {
 		return
 	}
 	s := &m.Sidecars[0]
+	holds := "no token"
+	if len(s.Secrets) > 0 {
+		holds = list(s.Secrets)
+	}
 	b.WriteString("\n## Chat\n\n" + text(where(&s.Chat.Backend)) + " The daemon runs as " + text(s.Box.User) + " and holds " +
-		text(list(s.Secrets)) + ".\n\n")
+		text(holds) + ".\n\n")
 	table(b, []string{"channel", "shown in", "seen by"})
 	// Each agent has a channel: where all see all, nobody is looked for in each of them.
 	limited := slices.ContainsFunc(s.Chat.Agents, func(a chat.Agent) bool { return a.Channels != nil })

@@ -129,7 +129,7 @@ func (h *Host) Run(args ...string) {
 func (h *Host) Said(lines ...string) {
 	h.T.Helper()
 	buf := make([]byte, 4096)
-	h.notify.SetReadDeadline(time.Now().Add(patience))
+	_ = h.notify.SetReadDeadline(time.Now().Add(patience))
 	var all []string
 	for {
 		n, err := h.notify.Read(buf)
