@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"fleet/cmd/fleet-chat/internal/githubstub"
+	"fleet/cmd/internal/githubstub"
 	"fleet/schemas/chat"
 )
 

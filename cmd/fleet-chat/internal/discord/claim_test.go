@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/discordstub"
+	"fleet/cmd/internal/discordstub"
 )
 
 // claims has agents on hosts of their own claim a task at once, and returns who won in the eyes of each. A host that

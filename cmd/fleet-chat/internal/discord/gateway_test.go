@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/discordstub"
+	"fleet/cmd/internal/discordstub"
 )
 
 // TestGateway proves for each fault of the gateway that all that people write is told, in order, each message once,

@@ -15,7 +15,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/discordstub"
+	"fleet/cmd/internal/discordstub"
 	"fleet/schemas/chat"
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/discordstub"
+	"fleet/cmd/internal/discordstub"
 	"fleet/schemas/chat"
 )
 

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 
-	"fleet/cmd/fleet-chat/internal/discordstub"
+	"fleet/cmd/internal/discordstub"
 	"fleet/schemas/chat"
 )
 

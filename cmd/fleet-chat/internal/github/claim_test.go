@@ -11,7 +11,7 @@ import (
 
 	"fleet/cmd/fleet-chat/internal/backend"
 	"fleet/cmd/fleet-chat/internal/github"
-	"fleet/cmd/fleet-chat/internal/githubstub"
+	"fleet/cmd/internal/githubstub"
 )
 
 func claim(t *testing.T, b *github.Backend, n int, agent string) (backend.Claim, error) {

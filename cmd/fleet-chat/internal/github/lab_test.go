@@ -15,7 +15,7 @@ import (
 
 	"fleet/cmd/fleet-chat/internal/backend"
 	"fleet/cmd/fleet-chat/internal/github"
-	"fleet/cmd/fleet-chat/internal/githubstub"
+	"fleet/cmd/internal/githubstub"
 	"fleet/schemas/chat"
 )
 

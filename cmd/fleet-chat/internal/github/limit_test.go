@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/githubstub"
+	"fleet/cmd/internal/githubstub"
 )
 
 // However much there is to write, it is written at the pace that GitHub asks for. The stand-in has the rules.

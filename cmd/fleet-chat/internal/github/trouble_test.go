@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/githubstub"
+	"fleet/cmd/internal/githubstub"
 )
 
 var hello = backend.Effect{ID: id(1), Kind: backend.Post, Channel: "general", Author: atlas, Text: "Hello."}

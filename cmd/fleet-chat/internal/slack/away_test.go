@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 )
 
 // What was said while the fleet was away, at any length, comes when it is back: new messages, answers to old ones,

@@ -15,7 +15,7 @@ import (
 	slackgo "github.com/slack-go/slack"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 )
 
 // wrongs are all ways in which a call goes wrong and can be mended.

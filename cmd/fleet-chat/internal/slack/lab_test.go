@@ -14,7 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 	"fleet/schemas/chat"
 )
 

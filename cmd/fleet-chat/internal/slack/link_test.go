@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 )
 
 // Whatever befalls the connection, what people say comes once and in order.

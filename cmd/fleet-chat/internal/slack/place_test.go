@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 )
 
 // What a process before this one has posted is found, however much was written since, and no more is read than need be.

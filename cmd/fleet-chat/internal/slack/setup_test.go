@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 )
 
 // What is not set up in Slack is an error that says what to do there, once, without any secret.

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fleet/cmd/fleet-chat/internal/backend"
-	"fleet/cmd/fleet-chat/internal/slackstub"
+	"fleet/cmd/internal/slackstub"
 )
 
 // People and agents talk: who it was, to whom, where.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"fleet/cmd/fleet-chat/internal/githubstub"
+	"fleet/cmd/internal/githubstub"
 )
 
 func newServer() *githubstub.Server {
