@@ -39,6 +39,9 @@ func (s *Server) answer(w http.ResponseWriter, c *call) {
 func (s *Server) act(c *call) (any, *refusal) {
 	switch c.route {
 	case "GET /gateway":
+		if s.Gateway != "" {
+			return map[string]any{"url": s.Gateway}, nil
+		}
 		scheme := "ws://"
 		if c.TLS != nil {
 			scheme = "wss://"

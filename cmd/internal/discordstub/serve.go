@@ -57,7 +57,8 @@ type refusal struct {
 
 func str(n int64) string { return strconv.FormatInt(n, 10) }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers requests, and takes connections to the gateway at its path.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	outage := s.outage
 	s.mu.Unlock()
@@ -184,11 +185,13 @@ func (s *Server) failAfter(w http.ResponseWriter, f *Fault, rec *httptest.Respon
 	return true
 }
 
-// hang ends the connection without another word.
+// hang ends the connection without another word; of one that is HTTP/2, only this request. The caller does nothing then.
 func hang(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		conn.Close()
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
 	}
+	conn.Close()
 }
 
 // decode reads a body. What Discord does not know is a breach.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -18,7 +17,8 @@ import (
 
 // Server is one Discord with one server, "guild", in it.
 type Server struct {
-	Guild string // its ID
+	Guild   string // its ID
+	Gateway string // address of the gateway; "" is a path of the server that is asked for it
 	Rules
 
 	http *httptest.Server
@@ -114,7 +114,7 @@ func newServer(rules Rules) *Server {
 		logins: map[string]time.Time{},
 	}
 	s.Guild = s.id()
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.http = httptest.NewUnstartedServer(s)
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of connections that a fault has cut
 	return s
 }

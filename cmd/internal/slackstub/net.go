@@ -52,6 +52,11 @@ func (s *Server) Host() *Host {
 	}
 }
 
+// ServeHTTP answers the host's requests that come over another network than Dial's.
+func (h *Host) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	h.s.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), hostKey{}, h)))
+}
+
 // hostConn is a connection of a host's.
 type hostConn struct {
 	net.Conn

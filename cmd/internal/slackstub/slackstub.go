@@ -68,6 +68,8 @@ type Reaction struct {
 
 // Server is the workspace.
 type Server struct {
+	Link string // address of socket mode
+
 	mu       sync.Mutex
 	apps     []*App
 	users    map[string]*User
@@ -91,6 +93,7 @@ type Server struct {
 // New starts a workspace that is reached over Dial.
 func New() *Server {
 	s := &Server{
+		Link:  "ws://wss.slack.test/link/",
 		users: map[string]*User{}, channels: map[string]*Channel{}, calls: map[string]int{}, tickets: map[string]*App{},
 		envelope: map[string]chan struct{}{}, held: map[*App][]func(){}, ending: make(chan struct{}), net: newNet(),
 	}

@@ -14,7 +14,7 @@ func (c *call) open() answer {
 	c.s.next++
 	ticket := fmt.Sprintf("t%d-secret", c.s.next)
 	c.s.tickets[ticket] = c.app
-	return answer{"url": "ws://wss.slack.test/link/?ticket=" + ticket + "&app_id=" + c.app.ID}
+	return answer{"url": c.s.Link + "?ticket=" + ticket + "&app_id=" + c.app.ID}
 }
 
 func (c *call) authTest() answer {

@@ -75,9 +75,11 @@ func (s *Server) goes(method string, late bool) *Wrong {
 func (w *Wrong) answer(out http.ResponseWriter, r *http.Request, ending chan struct{}) {
 	switch {
 	case w.Cut:
-		if conn, _, err := http.NewResponseController(out).Hijack(); err == nil {
-			_ = conn.Close()
+		conn, _, err := http.NewResponseController(out).Hijack()
+		if err != nil {
+			panic(http.ErrAbortHandler) // HTTP/2 has many requests on a connection
 		}
+		_ = conn.Close()
 	case w.Hang:
 		select {
 		case <-r.Context().Done():
