@@ -52,7 +52,7 @@ func boot(t *testing.T) *host {
 func (h *host) prepare() {
 	h.t.Helper()
 	h.WriteFile(canaryFile, strings.Join(canaries, "\n")+"\n", 0o600)
-	h.WriteFile("/dev/shm/search", search, 0o600)
+	h.WriteFile("/dev/shm/search", e2e.Search, 0o600)
 }
 
 func (h *host) on(t testing.TB) *host { return &host{Host: h.Host.On(t), t: t} }
@@ -98,17 +98,6 @@ func (h *host) set(name, text string) string {
 	return h.fleet(0, "secret", "set", name, "--from-file", h.value(text))
 }
 
-// search prints what holds a value beside the credentials of units that have it, and what they are given them by.
-const search = `
-	set -u
-	grep -rlaF -D skip -f "$1" /etc /var /home /tmp /root /opt /srv /usr/local 2>/dev/null
-	find /run -xdev -path /run/credentials -prune -o -type f -print0 | xargs -0 -r grep -laF -f "$1"
-	grep -laF -f "$1" /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null
-	journalctl --no-pager --all --output=export 2>/dev/null | grep -aF -f "$1"
-	journalctl --no-pager --all --output=export --namespace=fleet-demo 2>/dev/null | grep -aF -f "$1"
-	coredumpctl list --no-pager --no-legend 2>/dev/null
-	exit 0`
-
 // clean fails where a value is somewhere.
 func (h *host) clean(after, printed string) {
 	h.t.Helper()
@@ -117,7 +106,7 @@ func (h *host) clean(after, printed string) {
 			h.t.Errorf("%s prints a value:\n%s", after, printed)
 		}
 	}
-	if found := h.MustRun("sh", "-c", search, "sh", canaryFile); found != "" {
+	if found := h.Holding(canaryFile); found != "" {
 		h.t.Errorf("after %s a value is found:\n%s", after, found)
 	}
 }
