@@ -183,6 +183,9 @@ func (s *Store) prepare(tx *bolt.Tx, now time.Time) error {
 			}
 		}
 	}
+	if err := s.showOpen(tx, now); err != nil {
+		return err
+	}
 	joined := tx.Bucket(bJoined)
 	for _, a := range s.config.Agents {
 		if at := []byte(a.Key); joined.Get(at) == nil {

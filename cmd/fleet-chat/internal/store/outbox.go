@@ -39,6 +39,58 @@ func addEffect(tx *bolt.Tx, channel string, e storedEffect) (id string, err erro
 	return e.ID, put(b, be8(int64(next)), e)
 }
 
+// showOpen has the tasks shown that are not done and not at the backend: those of before people read along there. It
+// decides on claims, so that nobody could have them. What another host made, that host shows.
+func (s *Store) showOpen(tx *bolt.Tx, now time.Time) error {
+	if s.config.Backend.Kind == chat.Local || s.index.channels[chat.Tasks] == "" {
+		return nil
+	}
+	queued := map[string]bool{}
+	c := tx.Bucket(bOutbox).Bucket([]byte(chat.Tasks)).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var e storedEffect
+		if err := decode(v, &e); err != nil {
+			return err
+		}
+		queued[e.Place] = queued[e.Place] || e.Kind == backend.Create
+	}
+	for _, number := range openTasks(tx) {
+		at := taskPlace(number)
+		if queued[at] || refOf(tx, at) != "" {
+			continue
+		}
+		t, err := task(tx, number)
+		if err != nil {
+			return err
+		}
+		if t.From.Kind == chat.KindPerson && t.From.Bot {
+			continue
+		}
+		id, err := addEffect(tx, chat.Tasks, storedEffect{Kind: backend.Create, Place: at, Time: now})
+		if err != nil {
+			return err
+		}
+		t.Effects = append(t.Effects, id)
+		if err := put(tx.Bucket(bTasks), be8(number), &t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openTasks are the numbers of those that are not done, rising.
+func openTasks(tx *bolt.Tx) (all []int64) {
+	done := stateKey(chat.Done, 0)[0]
+	c := tx.Bucket(bStates).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if len(k) == 9 && k[0] != done {
+			all = append(all, num(k[1:]))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // lastWaits tells whether the last effect of a channel will show a task and has not begun to.
 func lastWaits(tx *bolt.Tx, channel, at string) (bool, error) {
 	c := tx.Bucket(bOutbox).Bucket([]byte(channel)).Cursor()

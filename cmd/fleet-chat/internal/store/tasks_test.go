@@ -3,12 +3,14 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"fleet/cmd/fleet-chat/internal/backend"
 	"fleet/schemas/chat"
 )
 
@@ -211,6 +213,58 @@ func TestClaimRaceForOneTask(t *testing.T) {
 		wg.Wait()
 		if len(won) != 1 {
 			t.Fatalf("%d won", len(won))
+		}
+	}
+}
+
+// Where people read along at another place than before, the open tasks are shown there: once each, as they stand.
+func TestOpenTasksMove(t *testing.T) {
+	dir, there := t.TempDir(), sample()
+	s := open1(t, dir, there)
+	for _, title := range []string{"done", "begun", "to do", "another host's"} {
+		from := agent("lead")
+		if title == "another host's" {
+			from = chat.Author{Kind: chat.KindPerson, ID: "bot", Bot: true}
+		}
+		_, _, err := s.CreateTask(chat.Task{Title: title, State: chat.Todo, From: from, Created: noon}, "", false, Notice{})
+		check(t, err)
+	}
+	for number, state := range map[int64]string{1: chat.Done, 2: chat.InProgress} {
+		_, err := s.ChangeTask(number, Change{By: agent("lead"), Time: noon}, func(t *chat.Task) (Notice, error) {
+			t.State = state
+			return Notice{}, nil
+		})
+		check(t, err)
+	}
+	for _, repo := range []string{"a/one", "a/two"} {
+		there.Backend = chat.Backend{Kind: chat.GitHub, Repo: repo}
+		there.Channels[3].ID = "fleet"
+		for start := range 3 {
+			check(t, s.Close())
+			s = open1(t, dir, there)
+			if start == 0 {
+				continue // killed before it has shown anything
+			}
+			var got []string
+			for {
+				p, err := s.Next(chat.Tasks)
+				check(t, err)
+				if p == nil {
+					break
+				}
+				got = append(got, fmt.Sprint(p.Effect.Kind, " ", p.Effect.Task.Title, " ", p.Effect.Task.State, " ", p.Gone))
+				check(t, s.Settle(chat.Tasks, p, backend.Ref(fmt.Sprint(repo, p.Number))))
+			}
+			want := []string{"create begun in_progress ", "create to do todo "}
+			if start == 2 {
+				want = nil
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s, start %d: %s", repo, start, d)
+			}
+		}
+		if ref, waits, err := s.TaskRef(3); waits || err != nil || !strings.HasPrefix(string(ref), repo) {
+			t.Errorf("%s, %t, %v", ref, waits, err)
 		}
 	}
 }
