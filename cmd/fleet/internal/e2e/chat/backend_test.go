@@ -88,14 +88,16 @@ func TestBackends(t *testing.T) {
 		net.Public(s.hosts...)
 	}
 	net.Public("elsewhere.test")
+	h.Switch(h.Build(h.spec(origins.Spec, talkers)), "--now")
 	for _, s := range services {
 		t.Run(s.name, func(t *testing.T) {
 			on := func(t testing.TB) *team { return &team{host: h.on(t), far: s, net: net.On(t)} }
-			on(t).goes()
+			open := on(t).goes()
 			for _, c := range []struct {
 				name string
 				run  func(*team)
 			}{
+				{"moved", func(x *team) { x.moved(open) }},
 				{"posts", (*team).posts},
 				{"task", (*team).task},
 				{"people", (*team).people},
@@ -126,8 +128,10 @@ func fill(text string, facts map[string]string) string {
 	return text
 }
 
-// goes switches the machine to a fleet whose people are at the service, with its tokens in the vault.
-func (x *team) goes() {
+// goes switches the machine to a fleet whose people are at the service, with its tokens in the vault. It returns the number
+// of a task of before.
+func (x *team) goes() (open string) {
+	open = strings.TrimSpace(x.do("a", `tool --get task.number task_create title="`+x.carried()+`" assignee=b`))
 	facts, secrets := x.ask(order{}).Facts, ""
 	for _, name := range slices.Sorted(maps.Keys(facts)) {
 		if isSecret(name) {
@@ -137,14 +141,17 @@ func (x *team) goes() {
 			secrets += name + ": fleet.secret.sidecar(), "
 		}
 	}
-	x.net.Forget()
 	x.Switch(x.Build(x.spec(origins.Spec, talkers, fill(`{
 	  local fleet = import 'fleet.libsonnet',
 	  coordination: `+x.coordination+` + { postsPerMinute: 6000 },
 	  secrets: { `+secrets+`},
 	  operators: { chatIds: ['ann%'] },
 	}`, facts))), "--now")
+	x.net.Forget() // the daemon of before has asked until then
+	return open
 }
+
+func (x *team) carried() string { return "Carry this over to " + x.name }
 
 // as is a text as an agent's, where people see it.
 func (x *team) as(name, text string) (by, said string) {
@@ -169,6 +176,19 @@ func (x *team) sees(what string, is func(s shown) bool) (got shown) {
 
 // patience is for what polls, and waits between tries.
 const patience = 3 * time.Minute
+
+// moved: a task of before people were there is there, and can be had.
+func (x *team) moved(number string) {
+	is := func(s shown) bool {
+		return s.Place == chat.Tasks && s.Thread == "" && strings.Contains(s.Text, x.carried())
+	}
+	x.sees(x.carried(), is)
+	if who := strings.TrimSpace(x.do("b", `tool --get task.assignee task_claim number:=`+number)); who != "b" {
+		x.t.Errorf("the task is %q's", who)
+	}
+	x.do("b", `tool task_done number:=`+number)
+	x.sees(x.carried()+" done", func(s shown) bool { return is(s) && strings.HasPrefix(s.Text, "[DONE]") })
+}
 
 // posts: what an agent says is there, under its name.
 func (x *team) posts() {
