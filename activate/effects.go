@@ -11,6 +11,7 @@ import (
 
 	"fleet/activate/install"
 	"fleet/activate/plan"
+	"fleet/activate/safefile"
 	"fleet/activate/system"
 	"fleet/activate/systemd"
 	"fleet/activate/users"
@@ -151,8 +152,44 @@ func (r *run) reload(ctx context.Context) error {
 		return nil
 	}
 	r.host.Log("     once more: %v", err)
+	if err := r.lose(ctx); err != nil {
+		return err
+	}
 	if err := r.host.Systemd.Reload(ctx, r.host.Effects); err != nil {
 		return err
 	}
 	return r.host.Systemd.VerifyLoaded(ctx, r.to.units, r.anchor(), r.to.number)
+}
+
+// lose notes, for the way back too, which sockets and timers that ran systemd has no unit of, since it could not load the
+// generation: it has closed the ones and ended the others, and only a restart brings them back.
+func (r *run) lose(ctx context.Context) error {
+	if r.from == nil {
+		return nil
+	}
+	names := slices.DeleteFunc(r.from.units.Names(), func(name string) bool {
+		kind := filepath.Ext(name)
+		return kind != ".socket" && kind != ".timer" || r.live[name].ActiveState != "active"
+	})
+	units, err := r.host.Systemd.Units(ctx, names)
+	if err != nil {
+		return err
+	}
+	r.lost = slices.DeleteFunc(names, func(name string) bool { return units[name].LoadState == "loaded" })
+	if len(r.lost) == 0 {
+		return nil
+	}
+	return safefile.Write(r.host.Effects, r.profile.Lost(r.txn.Nonce), []byte(strings.Join(r.lost, "\n")+"\n"), 0o600)
+}
+
+// revived are jobs with what was lost that the generation has, and that they do not concern.
+func (r *run) revived(jobs []plan.Job) []plan.Job {
+	var out []plan.Job
+	for _, name := range r.lost {
+		concerns := func(j plan.Job) bool { return j.Unit == name }
+		if slices.Contains(r.to.units.Names(), name) && !slices.ContainsFunc(jobs, concerns) {
+			out = append(out, plan.Job{Unit: name, Verb: systemd.Restart})
+		}
+	}
+	return append(out, jobs...)
 }

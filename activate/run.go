@@ -58,6 +58,7 @@ type run struct {
 	plan  *plan.Plan
 	txn   *state.Txn
 	armed bool
+	lost  []string // sockets and timers that a reload has ended
 
 	arming sync.Mutex // while the dead man's time is moved
 

@@ -27,7 +27,7 @@ func (r *run) startNew(ctx context.Context) error {
 	}
 	r.launched = systemd.Uptime()
 	r.listen()
-	jobs := r.plan.Jobs()
+	jobs := r.revived(r.plan.Jobs())
 	results := r.do(ctx, append(jobs, r.waits()...))
 	for _, res := range results[len(jobs):] {
 		if !res.OK() { // it was on its way before, and is not what this switch changes

@@ -40,6 +40,7 @@ root=${here%/run/fleet/*} # "" but in a test
 PATH=$root/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 lines=$root/var/lib/fleet/$project/txn/$nonce.lines
+lost=$root/run/fleet/$project/txn/$nonce/lost
 result=$root/var/lib/fleet/$project/txn/$nonce.result
 run=$root/run/fleet/$project
 limit=150 # seconds for one call of systemctl; systemd's own time limits end a job that hangs before
@@ -131,8 +132,25 @@ loaded() {
 	[ "$from" = 0 ] || grep -qx "X-Fleet-Generation=$from" "$anchor" 2>/dev/null
 }
 
+# lose notes which sockets systemd has no unit of at the moment, since it could not load a generation: it has closed them,
+# and only a restart opens them again. The switch notes them in the same file.
+lose() {
+	# shellcheck disable=SC2046 # names of units
+	set -- $(units run keep start restart | grep '\.socket$')
+	[ $# -gt 0 ] || return 0
+	ctl show --property=Id --property=LoadState -- "$@" | while IFS='=' read -r word what; do
+		case $word in
+		Id) unit=$what ;;
+		LoadState) [ "$what" = loaded ] || printf '%s\n' "$unit" >>"$lost" ;;
+		esac
+	done
+}
+
+is_lost() { grep -qxsF -- "$1" "$lost"; }
+
 reload() {
 	for pause in 1 2 3; do
+		lose
 		ctl daemon-reload && loaded && return 0
 		sleep "$pause"
 	done
@@ -154,6 +172,7 @@ kept() { ctl is-active --quiet -- "$1" && [ "$(ctl show --property=InvocationID 
 
 to_start() {
 	while read -r word unit what; do
+		case $word in run | keep | start) ! is_lost "$unit" || word=restart ;; esac
 		case $word in
 		restart) printf '%s\n' "$unit" ;;
 		keep) kept "$unit" "$what" || printf '%s\n' "$unit" ;;

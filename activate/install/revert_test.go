@@ -36,7 +36,7 @@ func newScene(t *testing.T) *scene {
 	s := &scene{T: t, root: memory(t)}
 	s.l = profile.Layout{Project: "demo", Root: s.root}
 	for _, d := range []string{
-		"bin", "state", "broken", "digests/1", "digests/2", "etc/fleet/demo/generations", "run/fleet/demo/units",
+		"bin", "state", "broken", "digests/1", "digests/2", "etc/fleet/demo/generations", "run/fleet/demo/units", "lost",
 		"run/fleet/demo/lead", "var/lib/fleet/demo/txn", "var/lib/fleet/store", "invocations", "run/systemd/system/" + timer + ".d",
 	} {
 		s.must(os.MkdirAll(filepath.Join(s.root, d), 0o755))
@@ -147,6 +147,8 @@ const (
 	wall   = "fleet-demo-firewall.service" // runs, was only reloaded
 	net    = "fleet-demo-lead-net.service" // restarted, nothing is recorded of its text
 	other  = "fleet-demo-b-net.service"    // to be restarted, and not yet
+	door   = "fleet-demo-b-gate.socket"    // not changed, but systemd has closed it
+	gate   = "fleet-demo-lead-gate.socket" // not changed
 )
 
 // middle is a switch from 1 to 2 that got as far as P10.
@@ -156,7 +158,7 @@ func middle(t *testing.T) *scene {
 	s.link("/etc/fleet/demo/generations/2", "run/fleet/demo/active")
 	for unit, st := range map[string]string{
 		lead: "active", worker: "active", job: "inactive", timer: "active", fresh: "active", target: "active", wall: "active",
-		net: "active", other: "active",
+		net: "active", other: "active", door: "active", gate: "active",
 	} {
 		s.put("state/"+unit, st+"\n")
 	}
@@ -166,7 +168,10 @@ func middle(t *testing.T) *scene {
 		s.put("run/fleet/demo/units/"+unit, digest(n[1])+" "+digest(0)+"\n")
 	}
 	s.put("invocations/"+net, digest(2))
-	s.put("invocations/"+other, digest(1))
+	for _, unit := range []string{other, door, gate} {
+		s.put("invocations/"+unit, digest(1))
+	}
+	s.put("lost/"+door, "")
 	s.put("run/systemd/system/"+timer+".d/50-fleet-hold.conf", "")
 	s.put("run/fleet/demo/lead/end", "")
 	s.put("var/lib/fleet/store/x-firewall", `echo "$@" >>"`+s.root+`/firewall"`)
@@ -182,6 +187,8 @@ func middle(t *testing.T) *scene {
 			{Unit: target},
 			{Unit: net, Invocation: digest(1)},
 			{Unit: other, Invocation: digest(1)},
+			{Unit: door, Invocation: digest(1)},
+			{Unit: gate, Invocation: digest(1)},
 		},
 	}})
 	return s
@@ -194,7 +201,7 @@ func (s *scene) whole(when string) {
 		s.Errorf("%s: active -> %s", when, got)
 	}
 	want := map[string]string{
-		lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active", net: "active", other: "active",
+		lead: "active", worker: "active", job: "active", timer: "active", fresh: "inactive", target: "active", wall: "active", net: "active", other: "active", door: "active", gate: "active",
 		"fleetswitch-demo.service": "inactive", "fleetdeadman-demo.timer": "inactive", "fleetdeadman-demo-guard.timer": "inactive",
 	}
 	if d := cmp.Diff(want, s.states()); d != "" {
@@ -212,10 +219,20 @@ func (s *scene) whole(when string) {
 	if _, err := os.Stat(s.root + "/run/fleet/demo/lead/end"); err == nil {
 		s.Errorf("%s: the agent is still told to make way", when)
 	}
+	opened := false
 	for _, line := range strings.Split(s.get("log"), "\n") {
-		if strings.HasPrefix(line, "restart") && (strings.Contains(line, worker) || strings.Contains(line, wall) || strings.Contains(line, other)) {
-			s.Errorf("%s: an unchanged unit was restarted: %s", when, line)
+		if !strings.HasPrefix(line, "restart") {
+			continue
 		}
+		opened = opened || strings.Contains(line, door)
+		for _, unchanged := range []string{worker, wall, other, gate} {
+			if strings.Contains(line, unchanged) {
+				s.Errorf("%s: an unchanged unit was restarted: %s", when, line)
+			}
+		}
+	}
+	if !opened {
+		s.Errorf("%s: a closed socket was not opened again", when)
 	}
 }
 

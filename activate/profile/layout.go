@@ -42,6 +42,9 @@ func (l Layout) RunTxn(nonce string) string { return l.at("/run/fleet", l.Projec
 // Revert is the copy of the revert script that the dead man runs, see install.Revert.
 func (l Layout) Revert(nonce string) string { return filepath.Join(l.RunTxn(nonce), "revert") }
 
+// Lost names the units, one a line, that systemd ended when it could not load a generation, see the revert script.
+func (l Layout) Lost(nonce string) string { return filepath.Join(l.RunTxn(nonce), "lost") }
+
 // LockFile is held by whoever changes the project.
 func (l Layout) LockFile() string { return l.at("/run/fleet", "lock-"+l.Project) }
 
