@@ -27,7 +27,6 @@ func watchdog(m *model.Fleet, gate, chat string, faults *report.Report) artifact
 	}
 	h.set("project", "chat", chat)
 	h.set("project", "chat_socket", string(m.ChatControl()))
-	h.set("project", "chat_service", string(m.AgentUnit(model.ChatKey)))
 	h.set("heartbeatUrl", "heartbeat_url", m.Watchdog.HeartbeatURL)
 	enabled, disabled := rows(m)
 	h.table("agents", "agents", enabled)

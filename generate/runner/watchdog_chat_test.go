@@ -77,7 +77,7 @@ func TestWatchdogKeepsABoundedNumber(t *testing.T) {
 	}
 }
 
-// A chat whose socket or service has failed is told of.
+// A chat whose socket or service has failed is told of, and its sockets are opened again.
 func TestWatchdogLooksAfterTheChat(t *testing.T) {
 	t.Parallel()
 	d := newTalkingDog(t)
@@ -86,10 +86,11 @@ func TestWatchdogLooksAfterTheChat(t *testing.T) {
 	said, _ := d.run()
 	d.expect("socket", said, "<4>fleet demo: not so: the chat takes what is said")
 	os.Remove(d.at("/fake/fleet-demo-chat.socket.dead"))
-	d.write("/fake/fleet-demo-chat.service.failed", "")
+	d.write("/fake/fleet-demo-chat.service", "activating\nauto-restart")
 	d.beat(2)
-	d.run()
-	if s := d.status(); s.Healthy || len(s.Reasons) != 1 || s.Reasons[0] != "not so: the chat takes what is said" {
+	_, did := d.run()
+	d.expect("service", did, "restart fleet-demo-chat.socket fleet-demo-chat-lead.socket\n")
+	if s := d.status(); s.Healthy || len(s.Reasons) != 1 || s.Reasons[0] != "the chat: it has failed" {
 		t.Errorf("%+v", s)
 	}
 }

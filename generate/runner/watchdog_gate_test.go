@@ -90,7 +90,7 @@ func TestWatchdogMendsGates(t *testing.T) {
 	d.beat(1)
 	said, did := d.run()
 	d.expect("failed socket", said, "<4>fleet demo: the gate of agent lead has failed: starting it again")
-	d.expect("failed socket", did, "reset-failed fleet-demo-lead-gate.service\nstart fleet-demo-lead-gate.socket\n")
+	d.expect("failed socket", did, "reset-failed fleet-demo-lead-gate.service fleet-demo-lead-gate.socket\nrestart fleet-demo-lead-gate.socket\n")
 	if lead := d.lead(); lead.Gate.State != "failed" || lead.Healthy {
 		t.Errorf("%+v", lead)
 	}
@@ -104,7 +104,11 @@ func TestWatchdogMendsGates(t *testing.T) {
 	d.write("/fake/fleet-demo-lead-gate.service", "failed")
 	d.beat(4)
 	_, did = d.run()
-	d.expect("failed service", did, "start fleet-demo-lead-gate.socket\n")
+	d.expect("failed service", did, "restart fleet-demo-lead-gate.socket\n")
+	d.write("/fake/fleet-demo-lead-gate.service", "activating\nauto-restart") // its sockets were closed
+	d.beat(4)
+	_, did = d.run()
+	d.expect("service that does not come up", did, "restart fleet-demo-lead-gate.socket\n")
 	d.write("/fake/fleet-demo-lead-gate.service", "inactive")
 	d.write("/fake/fleet-demo-lead-gate.socket", "inactive")
 	d.beat(5)
@@ -222,11 +226,22 @@ func TestWatchdogSidecar(t *testing.T) {
 	d.beat(2)
 	said, did = d.run()
 	d.expect("failed", said, "<4>fleet demo: the gate of sidecar deploy has failed: starting it again")
-	d.expect("failed", did, "reset-failed fleet-demo-sidecar-deploy-gate.service\nstart fleet-demo-sidecar-deploy-gate.socket\n")
+	d.expect("failed", did, "reset-failed fleet-demo-sidecar-deploy-gate.service fleet-demo-sidecar-deploy-gate.socket\nrestart fleet-demo-sidecar-deploy-gate.socket\n")
 	if s := d.status(); s.Healthy || len(s.Reasons) != 1 || s.Reasons[0] != "sidecar deploy: its gate has failed" || !s.Agents[0].Healthy {
 		t.Errorf("%+v", s)
 	}
 	d.write("/fake/fleet-demo-sidecar-deploy-gate.socket", "active")
+	d.beat(3)
+	d.run()
+	d.write("/fake/fleet-demo-sidecar-deploy.service", "activating\nauto-restart")
+	d.beat(3)
+	said, did = d.run()
+	d.expect("daemon", said, "<4>fleet demo: sidecar deploy has failed: starting it again")
+	d.expect("daemon", did, "restart fleet-demo-sidecar-deploy.socket fleet-demo-sidecar-deploy-lead.socket\n")
+	if s := d.status(); s.Healthy || len(s.Reasons) != 1 || s.Reasons[0] != "sidecar deploy: it has failed" {
+		t.Errorf("%+v", s)
+	}
+	d.write("/fake/fleet-demo-sidecar-deploy.service", "active\nrunning")
 	d.beat(3)
 	d.run()
 	tell("idle 0 0 0 0 0 - - 0 2 2")

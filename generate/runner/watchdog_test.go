@@ -26,11 +26,15 @@ var fakes = map[string]string{
 last() { shift $(($# - 1)); echo "$1"; }
 unit=$(last "$@")
 case "$*" in
-*--value*) # of a gate: its socket listens, its service does not run
+*TriggeredBy*)
+	echo "${unit%.service}.socket ${unit%.service}-lead.socket"
+	exit
+	;;
+*--value*) # of a gate or a daemon: its socket listens, its service does not run
 	for unit; do
 		case $unit in
 		*.socket) cat "$FAKE/$unit" 2>/dev/null || echo active && echo ;;
-		*-gate.service) cat "$FAKE/$unit" 2>/dev/null || echo inactive ;;
+		*-gate.service | *-sidecar-*.service | *-chat.service) cat "$FAKE/$unit" 2>/dev/null || echo inactive ;;
 		esac
 	done
 	exit
@@ -40,6 +44,12 @@ case $1 in
 show) cat "$FAKE/$unit" 2>/dev/null || printf 'ActiveState=active\nResult=success\nMainPID=1\nNRestarts=0\nInvocationID=aa\n' ;;
 is-active) [ ! -e "$FAKE/$unit.dead" ] ;;
 is-failed) [ -e "$FAKE/$unit.failed" ] ;;
+reset-failed | restart) (
+	verb=$1
+	shift
+	[ "$1" != -- ] || shift
+	echo "$verb $*" >>"$FAKE/done"
+) ;;
 *) echo "$1 $unit" >>"$FAKE/done" ;;
 esac
 `,

@@ -19,17 +19,25 @@ words() {
 	done
 }
 
-# A socket or a service that failed is not started again by systemd; sockets that a person stopped stay so.
+# states UNIT...: both words for the state of each.
+states() { systemctl show -p ActiveState -p SubState --value -- "$@" | tr -s '\n' ' '; }
+
+# reopen SERVICE SOCKET...: systemd starts a service that failed no more, and the other one in vain whose sockets it closed
+# when a reload did not find their units. Only a restart opens these again.
+reopen() {
+	! switching || return 0
+	timeout 60 systemctl reset-failed -- "$@"
+	shift
+	[ $# -eq 0 ] || timeout 60 systemctl restart -- "$@"
+}
+
+# Sockets that a person stopped stay so.
 doors() {
 	socket=fleet-$project-$key-gate.socket service=fleet-$project-$key-gate.service
-	states=$(systemctl show -p ActiveState --value -- "$socket" "$service" | tr -s '\n' ' ')
-	case $states in
-	failed* | *' failed'*)
+	case $(states "$socket" "$service") in
+	failed* | *' failed'* | *' auto-restart'*)
 		bad "$key.gate" "the gate of $who has failed: starting it again"
-		if ! switching; then
-			timeout 60 systemctl reset-failed -- "$socket" "$service"
-			timeout 60 systemctl start -- "$socket"
-		fi
+		reopen "$service" "$socket"
 		door=failed
 		;;
 	active*) good "$key.gate" "the gate of $who" ;;
@@ -130,11 +138,26 @@ way_out() {
 	reason=${reason:+$reason; }$why fit=false healthy=false
 }
 
-# The way out of a sidecar, or of the chat: status.json has only what calls for a person.
+# A sidecar or the chat starts when somebody calls it.
+daemon() {
+	service=fleet-$project-$key.service
+	case $(states "$service") in
+	failed* | *' auto-restart'*)
+		bad "$key.daemon" "$who has failed: starting it again"
+		# shellcheck disable=SC2046 # names of units
+		reopen "$service" $(systemctl show -p TriggeredBy --value -- "$service")
+		why=${why:-it has failed}
+		;;
+	*) good "$key.daemon" "$who" ;;
+	esac
+}
+
+# A sidecar, or the chat, and its way out: status.json has only what calls for a person.
 box_out() {
 	who="sidecar ${key#sidecar-}"
 	[ "$key" != chat ] || who='the chat'
 	door
+	daemon
 	[ -n "$why" ] || return 0
 	healthy=false reasons="$reasons${reasons:+,}\"$who: $why\""
 }
