@@ -41,7 +41,7 @@ func (a *app) show(ctx context.Context, command, key, title string, readOnly boo
 ) error {
 	in, ok := a.in.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return usage(errors.New(command + " needs a terminal on its standard input\n  hint: fleet logs KEY shows what an agent did"))
+		return usage(errors.New(command + " needs a terminal on its standard input\n  hint: over SSH, ssh -t HOST sudo fleet " + command + " " + key))
 	}
 	c, done, err := a.control(ctx, command)
 	if err != nil {

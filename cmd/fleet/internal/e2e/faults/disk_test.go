@@ -19,7 +19,7 @@ const (
 // B8: a full disk before the plan is a refusal that says how much is needed.
 func TestACTB8DiskFull(t *testing.T) {
 	t.Parallel()
-	h := boot(t, machine.Options{UpperSize: "320m"})
+	h := boot(t, machine.Options{UpperSize: "640m"})
 	first := h.first()
 	second := h.build(spec(2, `{ agents+: { a+: { prompt: 'Another one.' } } }`))
 

@@ -60,5 +60,30 @@ func TestACTB22HangingGenerator(t *testing.T) {
 	})
 	h.Sh("umount /usr/bin/sha256sum")
 	h.mustSay(h.exit(sw, 5), "P9", "once more", "has not loaded generation 2", "rolled back: generation 1")
-	h.becomes("1", first) // a daemon that systemd had forgotten meanwhile is started anew
+	h.becomes("1", first)
+	h.opened()
+}
+
+// B22: one that hangs once: the second try goes through, and sockets that systemd had closed meanwhile are open again.
+func TestACTB22GeneratorHangsOnce(t *testing.T) {
+	t.Parallel()
+	const patient = `{ activation+: { deadman: '3m' } }`
+	h := boot(t, machine.Options{})
+	h.first(patient)
+	second := h.build(spec(2, patient))
+	sw := h.paused("prepare /run/fleet/demo/active .*", now(second)...)
+	h.Sh(`cp /usr/bin/sha256sum /usr/local/sum
+		printf '#!/bin/sh\nmkdir /run/once 2>/dev/null && exec sleep 1000\nexec /usr/local/sum "$@"\n' >/usr/local/hang; chmod 755 /usr/local/hang
+		mount --bind /usr/local/hang /usr/bin/sha256sum`)
+	h.resume()
+	h.mustSay(h.exit(sw, 0), "P9", "once more")
+	h.Sh("umount /usr/bin/sha256sum; test -d /run/once")
+	h.becomes("2", second)
+	h.opened()
+}
+
+// opened wants the daemons to get their sockets: without them they do not start.
+func (h *host) opened() {
+	h.t.Helper()
+	h.MustRun("systemctl", "restart", "fleet-demo-a-gate.service", "fleet-demo-chat.service", "fleet-demo-chat-gate.service")
 }

@@ -73,10 +73,15 @@ func (h *host) paused(before string, args ...string) *client {
 	h.arm(fault{Args: detached(e2e.Project), Before: before, Pause: true})
 	c := h.start(append([]string{"fleet"}, args...)...)
 	h.Eventually("a switch that stops before "+before, patience, func() error {
-		if len(h.unitPIDs("T")) == 0 {
-			return errors.New("nothing is stopped")
+		if len(h.unitPIDs("T")) > 0 {
+			return nil
 		}
-		return nil
+		select {
+		case <-c.done:
+			h.t.Fatalf("%v has ended:\n%s", c.cmd.Args, c.out.String())
+		default:
+		}
+		return errors.New("nothing is stopped")
 	})
 	return c
 }
