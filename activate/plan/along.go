@@ -3,7 +3,7 @@ package plan
 import "fleet/activate/unitfile"
 
 // sockets stops the services of every socket that is started: systemd refuses to start a socket whose service runs.
-// The service is left to the next connection.
+// The service is left to the next connection, but where something else asks for it too.
 func (p *planner) sockets() {
 	for _, u := range p.all {
 		if kind(u.name) != "socket" || u.step == nil || u.step.Action != Start && u.step.Action != Restart {
@@ -13,7 +13,11 @@ func (p *planner) sockets() {
 			if !p.serves(s, u.name) || s.live.down() && !s.live.moving() || s.live.failed() || s.new == nil {
 				continue
 			}
-			p.step(s, Stop, PhaseStop, "its socket "+u.name+" starts it again").Along = u.name
+			action := Stop
+			if p.pulledNew[s.name] {
+				action = Restart
+			}
+			p.step(s, action, PhaseStop, "its socket "+u.name+" starts it again").Along = u.name
 		}
 	}
 }
@@ -76,7 +80,7 @@ func (p *planner) taken(u *unit, phase Phase, by, why string) {
 	switch {
 	case p.jobRuns(u):
 		action, phase = Stop, PhaseStop // before systemd would start it again with the other
-	case phase == PhaseStop && p.trigger(p.in.New, u.name, ".socket") != "":
+	case phase == PhaseStop && p.trigger(p.in.New, u.name, ".socket") != "" && !p.pulledNew[u.name]:
 		action = Stop
 	}
 	if u.step != nil && u.step.Action == Restart {

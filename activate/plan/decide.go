@@ -76,9 +76,9 @@ func (p *planner) failed(u *unit) {
 	}
 }
 
-// activated reports whether a socket or a timer starts the unit, and nothing else should.
+// activated reports whether a socket or a timer starts the unit, and nothing else does.
 func (p *planner) activated(u *unit) bool {
-	return p.trigger(p.in.New, u.name, ".socket") != "" || p.trigger(p.in.New, u.name, ".timer") != ""
+	return !p.pulledNew[u.name] && (p.trigger(p.in.New, u.name, ".socket") != "" || p.trigger(p.in.New, u.name, ".timer") != "")
 }
 
 // jobRuns reports whether the unit is a timer's service at work.
