@@ -54,8 +54,14 @@ func TestAgents(t *testing.T) {
 
 // agentUnits are the units that run for an agent, firewall those that change with the set of agents.
 func agentUnits(key string) []string {
-	return []string{prefix + "-" + key + ".service", prefix + "-" + key + "-net.service", prefix + "-" + key + "-gate.socket"}
+	return []string{
+		prefix + "-" + key + ".service", prefix + "-" + key + "-net.service", prefix + "-" + key + "-gate.socket", prefix + "-chat-" + key + ".socket",
+	}
 }
+
+// chat has a socket for each agent, which a daemon gets when it starts: it ends when one comes or goes, and the next who
+// speaks starts it again.
+const chat = prefix + "-chat.service"
 
 // gateOf is the agent's gate, which its socket starts.
 func gateOf(key string) string { return prefix + "-" + key + "-gate.service" }
@@ -121,7 +127,7 @@ func newAgent(t *testing.T, h *e2e.Host, dir string) {
 	}
 	m.did(t, gateOf("c"), "started") // by the probe, which was its first client
 	m.want(t, firewall, "reload", "untouched")
-	m.only(t, append(agentUnits("c"), gateOf("c"), firewall)...)
+	m.only(t, append(agentUnits("c"), gateOf("c"), firewall, chat)...)
 	if got := reloadCount(h); got == reloads {
 		t.Error("no reload of systemd is counted: the test of nothing to do is blind")
 	}
@@ -142,7 +148,7 @@ func removedAgent(t *testing.T, h *e2e.Host, dir string) {
 	}
 	m.want(t, gateOf("b"), "stop", "gone")
 	m.want(t, firewall, "reload", "untouched")
-	m.only(t, append(agentUnits("b"), gateOf("b"), firewall)...)
+	m.only(t, append(agentUnits("b"), gateOf("b"), firewall, chat)...)
 	if got, _ := h.Try("cat", "/home/demo-b/bye"); got != "bye\n" {
 		t.Errorf("the old way of stopping left %q; its journal:\n%s", got, h.MustRun("journalctl", "--no-pager", "-n", "40", "-u", unitOf("b")))
 	}
@@ -173,7 +179,7 @@ func disabledAgent(t *testing.T, h *e2e.Host, off, on string) {
 	for _, u := range agentUnits("c") {
 		m.want(t, u, "stop", "gone")
 	}
-	m.only(t, append(agentUnits("c"), gateOf("c"), firewall)...)
+	m.only(t, append(agentUnits("c"), gateOf("c"), firewall, chat)...)
 	if _, exit := h.Try("pgrep", "-u", "demo-c"); exit == 0 {
 		t.Error("processes of a disabled agent run")
 	}
@@ -183,7 +189,7 @@ func disabledAgent(t *testing.T, h *e2e.Host, off, on string) {
 	for _, u := range agentUnits("c") {
 		m.want(t, u, "start", "started")
 	}
-	m.only(t, append(agentUnits("c"), gateOf("c"), firewall)...)
+	m.only(t, append(agentUnits("c"), gateOf("c"), firewall, chat)...)
 	if got := h.MustRun("id", "-u", "demo-c"); got != uid {
 		t.Errorf("its uid is %s, was %s", got, uid)
 	}
