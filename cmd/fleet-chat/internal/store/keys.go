@@ -47,6 +47,7 @@ var (
 	kVersion = []byte("version")
 	kProject = []byte("project")
 	kBackend = []byte("backend") // what it is that refs, marks and events are of
+	kTasks   = []byte("tasks")   // the ID there of the channel of tasks
 	kDone    = []byte("done")    // how many tasks are
 	kTold    = []byte("told")    // when the last alerts were told
 )

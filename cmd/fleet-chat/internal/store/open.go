@@ -203,7 +203,7 @@ func (s *Store) sameBackend(tx *bolt.Tx) error {
 	is := joined(b.Kind, b.Server, b.Repo, b.API)
 	meta := tx.Bucket(bMeta)
 	if was := meta.Get(kBackend); bytes.Equal(was, is) {
-		return s.dropUnshown(tx)
+		return errors.Join(s.dropUnshown(tx), s.sameTasks(tx))
 	}
 	for _, name := range [][]byte{bClaims, bOutbox, bEffects, bRefs, bPlaces, bDirect, bMarks, bEvents, bEventLog} {
 		if err := tx.DeleteBucket(name); err != nil {
@@ -213,7 +213,30 @@ func (s *Store) sameBackend(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return meta.Put(kBackend, is)
+	return errors.Join(meta.Put(kBackend, is), meta.Put(kTasks, []byte(s.index.channels[chat.Tasks])))
+}
+
+// sameTasks forgets where open tasks are when their channel is another one than before.
+func (s *Store) sameTasks(tx *bolt.Tx) error {
+	is, meta := []byte(s.index.channels[chat.Tasks]), tx.Bucket(bMeta)
+	if bytes.Equal(meta.Get(kTasks), is) {
+		return nil
+	}
+	if b := tx.Bucket(bOutbox).Bucket([]byte(chat.Tasks)); b != nil {
+		if err := deletePrefix(b, nil); err != nil {
+			return err
+		}
+	}
+	for _, number := range openTasks(tx) {
+		t, err := task(tx, number)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(deletePrefix(tx.Bucket(bClaims), be8(number)), dropPlace(tx, taskPlace(number), "", t.Effects...)); err != nil {
+			return err
+		}
+	}
+	return meta.Put(kTasks, is)
 }
 
 // dropUnshown forgets what was to be shown of channels that are only on this host now.

@@ -176,7 +176,7 @@ func dropPlace(tx *bolt.Tx, at, key string, effects ...string) error {
 
 func deletePrefix(b *bolt.Bucket, prefix []byte) error {
 	c := b.Cursor()
-	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
 		if err := b.Delete(k); err != nil {
 			return err
 		}

@@ -236,9 +236,9 @@ func TestOpenTasksMove(t *testing.T) {
 		})
 		check(t, err)
 	}
-	for _, repo := range []string{"a/one", "a/two"} {
-		there.Backend = chat.Backend{Kind: chat.GitHub, Repo: repo}
-		there.Channels[3].ID = "fleet"
+	for _, at := range [][2]string{{"a/one", "fleet"}, {"a/two", "fleet"}, {"a/two", "other"}, {"a/two", ""}, {"a/two", "fleet"}} {
+		there.Backend = chat.Backend{Kind: chat.GitHub, Repo: at[0]}
+		there.Channels[3].ID = at[1]
 		for start := range 3 {
 			check(t, s.Close())
 			s = open1(t, dir, there)
@@ -253,17 +253,17 @@ func TestOpenTasksMove(t *testing.T) {
 					break
 				}
 				got = append(got, fmt.Sprint(p.Effect.Kind, " ", p.Effect.Task.Title, " ", p.Effect.Task.State, " ", p.Gone))
-				check(t, s.Settle(chat.Tasks, p, backend.Ref(fmt.Sprint(repo, p.Number))))
+				check(t, s.Settle(chat.Tasks, p, backend.Ref(fmt.Sprint(at, p.Number))))
 			}
 			want := []string{"create begun in_progress ", "create to do todo "}
-			if start == 2 {
+			if start == 2 || at[1] == "" {
 				want = nil
 			}
 			if d := cmp.Diff(want, got); d != "" {
-				t.Errorf("%s, start %d: %s", repo, start, d)
+				t.Errorf("%s, start %d: %s", at, start, d)
 			}
 		}
-		if ref, waits, err := s.TaskRef(3); waits || err != nil || !strings.HasPrefix(string(ref), repo) {
+		if ref, waits, err := s.TaskRef(3); waits || err != nil || strings.HasPrefix(string(ref), fmt.Sprint(at)) != (at[1] != "") {
 			t.Errorf("%s, %t, %v", ref, waits, err)
 		}
 	}
