@@ -44,7 +44,7 @@ alive() {
 # What the harness shows: its terminal, or the end of what it has printed.
 look() {
 	if [ "$mode" = headless ]; then
-		life=$(stat -c %s "$log" && tail -c 4096 "$log" | tr -d '\000')
+		life=$(stat -c %s "$log" 2>/dev/null && tail -c 4096 "$log" | tr -d '\000')
 	else
 		life=$(tmx capture-pane -p -t "$pane")
 	fi
