@@ -120,13 +120,13 @@ func tunnel(from, to string) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		here, _, err := w.(http.Hijacker).Hijack()
+		here, read, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			there.Close()
 			return
 		}
-		go func() { _, _ = io.Copy(there, here); there.Close() }()
+		_, _ = io.WriteString(here, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() { _, _ = io.Copy(there, read); there.Close() }()
 		go func() { _, _ = io.Copy(here, there); here.Close() }()
 	})
 }
