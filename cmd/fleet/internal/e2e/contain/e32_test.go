@@ -93,12 +93,16 @@ func TestEGRE32Killer(t *testing.T) {
 	t.Parallel()
 	f := bare(t, small())
 	const change = `{ agents+: { [key]+: { hooks: { before: {
-		script: 'setsid hostile agent -- kill-others >/dev/null 2>&1 </dev/null &' } } } for key in ['n1', 'u1'] } }`
-	dir, out := f.Build(spec(change)), ""
-	f.within(80*time.Second, "the switch", func() { out = f.Switch(dir, "--now") })
-	if got := strings.Count(out, "once more, without the agent"); got == 0 {
-		t.Errorf("no agent has killed its probe:\n%s", out)
+		script: 'setsid hostile agent -- kill-others >/dev/null 2>&1 </dev/null & # %d' } } } for key in ['n1', 'u1'] } }`
+	var out string
+	for try := range 5 { // a probe may be through before it is found
+		dir := f.Build(spec(fmt.Sprintf(change, try)))
+		f.within(80*time.Second, "the switch", func() { out = f.Switch(dir, "--now") })
+		if strings.Contains(out, "once more, without the agent") {
+			return
+		}
 	}
+	t.Errorf("no agent has killed its probe:\n%s", out)
 }
 
 // Agents that close their own folders, or put there what cannot be opened, are started all the same.
