@@ -132,6 +132,7 @@ var wanted = []string{
 	"/run/fleet/demo/lead/own -rwx------ lead:lead",
 	"/run/fleet/demo/lead/queue -rwxr-x--- root:lead",
 	"/run/fleet/demo/units -rwxr-xr-x root:root",
+	"/run/fleet/demo/wake -rwxr-xr-x root:root",
 	"/run/fleet/demo/watchdog -rwx------ root:root",
 	"/run/fleet/demo/web-dev -rwxr-x--- root:web-dev",
 	"/run/fleet/demo/web-dev/own -rwx------ web-dev:web-dev",
