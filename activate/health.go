@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,8 +35,12 @@ func (r *run) watchHealth(ctx context.Context) error {
 	}
 	window := time.Duration(r.to.manifest.Activation.Health) * time.Second
 	end := time.Now().Add(window)
-	if err := r.probe(ctx); err != nil {
+	again, err := r.probe(ctx)
+	if err != nil {
 		return err
+	}
+	if again { // who was stopped for its probe has only now begun
+		end = time.Now().Add(window)
 	}
 	silent := r.started()
 	for first := true; first || time.Now().Before(end); first = false {
@@ -132,20 +137,24 @@ func (r *run) started() []manifest.Agent {
 // probesAtOnce bounds the probes that run side by side: each is a short process.
 const probesAtOnce = 4
 
-// probe runs each started agent's containment probe, a unit with the agent's own sandbox.
-func (r *run) probe(ctx context.Context) error {
+// probe runs each started agent's containment probe, a unit with the agent's own sandbox. It tells whether an agent was
+// stopped for that and started again.
+func (r *run) probe(ctx context.Context) (again bool, err error) {
+	var alone atomic.Bool
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(probesAtOnce)
 	for _, a := range r.started() {
 		g.Go(func() error {
 			results, err := Probe(ctx, r.host, a)
 			if err != nil && len(probe.Breaches(results)) == 0 {
+				alone.Store(true)
 				return r.probeAlone(ctx, a, err)
 			}
 			return err
 		})
 	}
-	return g.Wait()
+	err = g.Wait()
+	return alone.Load(), err
 }
 
 // Probe tries as an agent, in its sandbox, what an agent must not be able to do. The error says what was not refused, or
