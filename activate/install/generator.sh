@@ -1,9 +1,9 @@
 #!/bin/sh
 # fleet's systemd generator, see systemd.generator(7). It is the same on every host and belongs to no project; do not edit.
 #
-# For each project it takes the generation that /run/fleet/PROJECT/active names, else the one that boots, else the ones
-# that booted before, passing over what is not whole, and copies its units: with links, a reload while `active` moves
-# loaded a mix of two generations. It reads /etc and /run only, since nothing else may be mounted yet.
+# For each project it takes the generation that /run/fleet/PROJECT/active names, else the one that boots, else those that
+# booted before, passing over what is not whole (programs aside, which the anchor proves) and copies its units: with
+# links, a reload while `active` moves loaded a mix of two. It reads /etc and /run only: nothing else may be mounted yet.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
 umask 022
@@ -11,7 +11,7 @@ umask 022
 exec </dev/null >/dev/null 2>&1
 [ ! -e /run/fleet/.probe ] || echo '[Unit]' >"$1/fleetprobe.target"
 
-whole() (cd "$1" && sum=$(sha256sum <files.sha256) && grep -qF "\"${sum%% *}\"" manifest.json && sha256sum --strict --status -c files.sha256)
+whole() (cd "$1" && sum=$(sha256sum <files.sha256) && grep -qF "\"${sum%% *}\"" manifest.json && grep -v '^[0-9a-f]*  libexec/fleet-' files.sha256 | sha256sum --strict --status -c -)
 anchor() { printf '[Unit]\nDescription=fleet: %s\nDefaultDependencies=no\nAfter=local-fs.target\nConflicts=shutdown.target\nBefore=shutdown.target\nRequiresMountsFor=/var/lib/fleet /home\nX-Fleet-Generation=%s\nX-Fleet-Damaged=%s\n[Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec=120\n' "$@"; }
 
 for dir in /etc/fleet/*/; do
