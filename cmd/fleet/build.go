@@ -70,7 +70,7 @@ func (a *app) build(cmd *cobra.Command, b *buildFlags) error {
 // it runs beside has better use for it.
 func saveMemory(agents int) {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // else GOMEMLIMIT says it
-		debug.SetMemoryLimit(11<<20 + int64(agents)*11<<10)
+		debug.SetMemoryLimit(11<<20 + int64(agents)*16<<10)
 	}
 }
 
